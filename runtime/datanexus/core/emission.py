@@ -1,5 +1,6 @@
 """What a view's state gives and takes at its edges: rows in, rows out. Data only."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,3 +102,16 @@ class Emission:
     replaced: pa.RecordBatch
     deleted: pa.RecordBatch
     final: pa.RecordBatch
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of a state that is stored as one blob. Equal keys and versions within one process mean equal content, so a
+    segment whose version did not change since it was stored is not stored again."""
+
+    version: int
+    batches: Callable[[], Mapping[str, pa.RecordBatch]]  # canonical: equal content gives equal bytes
+
+
+Segments = Mapping[str, Segment]  # by key, e.g. "pane-1431820800000000"
+SegmentContents = Mapping[str, Mapping[str, pa.RecordBatch]]

@@ -102,12 +102,14 @@ class Store(Protocol):
         ...
 
     @writes
-    async def claim(self, record: PipelineRecord, views: Sequence[ViewSpec], allowed_lateness_us: Mapping[str, int]) -> Fence:
+    async def claim(
+        self, record: PipelineRecord, views: Sequence[ViewSpec], final_offset_us: Mapping[str, int]
+    ) -> Fence:
         """Take ownership: raise the epoch, make what is missing (schema, tables, SQL views) and return the fence.
 
         In SQL a view is `"<pipeline>"."<view>"`, dashes become underscores; columns as ViewSpec.row_schema() without
-        key_high and key_low, plus `final` (bool: window_end + allowed lateness ≤ watermark, or terminal).
-        A record equal to the stored one changes nothing but the epoch. Raises: Unavailable.
+        key_high and key_low, plus `final` (bool: window_end + final_offset_us ≤ watermark, or terminal; a global
+        window's row is final only when terminal). A record equal to the stored one changes nothing but the epoch. Raises: Unavailable.
         """
         ...
 
