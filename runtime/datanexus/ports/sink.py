@@ -21,3 +21,8 @@ class Sink(Protocol):
     async def retract(self, name: str) -> None:
         """Remove what was published under the name; no error if there is nothing."""
         ...
+
+    @writes
+    async def clear(self) -> None:
+        """Remove all that was published for the sink's view (`--fresh`); foreign files stay."""
+        ...

@@ -84,9 +84,39 @@ QUARANTINE_SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True, slots=True)
+class QuarantineEntry:
+    """One record in quarantine. `id` counts up over the whole store; `seq` is the cut that wrote it; the rest as in
+    QUARANTINE_SCHEMA."""
+
+    id: int
+    pipeline: str
+    seq: int
+    split: str
+    position: int
+    stage: str
+    reason: str
+    message: str
+    subject: str
+    record_values: str
+    event_time_us: int | None
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineCount:
+    """How many records one stage refused for one reason."""
+
+    stage: str
+    reason: str
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
 class Cut:
     """All that one transaction writes. `counters`: additions to the pipeline's counters. `terminal`: rows of the
-    end-of-input flush; the fence stays, the rows are marked and final until the next cut removes them."""
+    end-of-input flush; the fence stays, the rows are marked and final until the next cut removes them. What a terminal
+    cut replaces or deletes is only hidden, and what it adds to quarantine and counters goes with its rows: after the
+    removal the store is as it was at the fence."""
 
     record: CutRecord
     changes: tuple[ViewChanges, ...]
@@ -117,8 +147,9 @@ class Store(Protocol):
     async def commit(self, pipeline: str, epoch: int, cut: Cut) -> Sequence[OutboxEntry]:
         """Write a cut in one transaction; the fence's check of the epoch and of seq = record.seq − 1 comes first.
 
-        The first cut after a terminal one first deletes the terminal rows and puts retractions of their sink entries
-        into the outbox. Returns the outbox entries not yet published, oldest first.
+        Also for a terminal cut record.seq is the fence's seq + 1. The first cut after a terminal one (also a terminal
+        one) first deletes the terminal rows and puts retractions of their sink entries into the outbox, before its own.
+        Returns the outbox entries not yet published, oldest first.
         Raises: Conflict (nothing written) when the epoch or seq differ; Unavailable (nothing written).
         """
         ...
@@ -152,6 +183,23 @@ class Store(Protocol):
     @writes
     async def purge(self, pipeline: str, view: str, before_us: int) -> int:
         """Retention: delete final rows with window_end ≤ before_us; returns how many."""
+        ...
+
+    async def quarantine(self, pipeline: str, limit: int, after: int = 0) -> Sequence[QuarantineEntry]:
+        """At most `limit` entries with id > `after`, ascending by id."""
+        ...
+
+    async def quarantine_entry(self, entry_id: int) -> QuarantineEntry | None:
+        """One entry; None if there is none."""
+        ...
+
+    async def quarantine_counts(self, pipeline: str) -> Sequence[QuarantineCount]:
+        """Records by stage and reason, ordered by both."""
+        ...
+
+    @writes
+    async def forget(self, pipeline: str) -> None:
+        """Drop all that is stored of a pipeline; no error if there is nothing. A later claim starts at seq 0."""
         ...
 
     async def query(self, sql: str) -> pa.Table:

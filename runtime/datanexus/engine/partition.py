@@ -1,0 +1,141 @@
+"""The state of one partition: its dedup, the views it writes and the first stage of the views it only feeds.
+
+The partition is the unit of ownership, cut and snapshot. No I/O here: the worker gives rows and watermarks and gets
+emissions and segments.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from datanexus.core.aggregate import AggregateInput
+from datanexus.core.dedup import Dedup
+from datanexus.core.emission import Emission, SegmentContents, Segments, ViewRows
+from datanexus.core.view_state import PartialState, Partials, ViewState
+from datanexus.engine.program import Prepared, Rows, view_spec
+from datanexus.plan.physical import PhysicalPlan
+
+
+@dataclass(frozen=True, slots=True)
+class ViewVerdict:
+    """What one view did with the passed rows; `late`: rows of the Prepared batch."""
+
+    assigned: int
+    late: Rows
+    unassigned: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of the rows given; arrays hold rows of the Prepared batch."""
+
+    passed: int
+    duplicate: int
+    too_late: Rows
+    views: tuple[ViewVerdict, ...]
+
+
+class Partition:
+    """Order of calls: `admit` any number of times, then at a cut `drain` and `merge` between partitions, then `advance`."""
+
+    def __init__(self, plan: PhysicalPlan, number: int) -> None:
+        self.number = number
+        self._plan = plan
+        self._dedup = Dedup(plan.dedup.horizon_us) if plan.dedup else None
+        self._views = {view.name: ViewState(view_spec(view)) for view in plan.views}
+        self._partials = {view.name: PartialState(view_spec(view)) for view in plan.views if view.two_stage}
+
+    def admit(self, prepared: Prepared, rows: Rows | None, watermark_us: int) -> Verdict:
+        """Judge rows of a batch (None: all of it) against the watermark of the last cut and fold them in."""
+        count = len(prepared.origin) if rows is None else len(rows)
+        duplicate, too_late = 0, np.empty(0, np.int64)
+        if self._dedup is not None:
+            assert prepared.fingerprints is not None
+            fingerprints, times = prepared.fingerprints, prepared.event_time_us
+            if rows is not None:
+                fingerprints, times = np.ascontiguousarray(fingerprints[rows]), times[rows]
+            judged = self._dedup.judge(fingerprints, times, watermark_us)
+            if not judged.passed.all():
+                duplicate = int(judged.duplicate.sum())
+                own = np.arange(count, dtype=np.int64) if rows is None else rows
+                too_late = own[judged.too_late]
+                rows = own[judged.passed]
+        passed = count - duplicate - len(too_late)
+        views = tuple(
+            self._admit_to_view(view.name, select(given, rows), rows, watermark_us)
+            for view, given in zip(self._plan.views, prepared.views, strict=True)
+        )
+        return Verdict(passed, duplicate, too_late, views)
+
+    def _admit_to_view(self, name: str, given: ViewRows, rows: Rows | None, watermark_us: int) -> ViewVerdict:
+        state = self._partials.get(name) or self._views[name]
+        admission = state.add(given, watermark_us)
+        late = np.flatnonzero(admission.late)
+        unassigned = int(admission.unassigned.sum())
+        assigned = len(given.event_time_us) - len(late) - unassigned
+        return ViewVerdict(assigned, late if rows is None else rows[late], unassigned)
+
+    def drain(self, view: str) -> Partials:
+        """The partial aggregates of a two-stage view since the last cut, by target partition; empties them."""
+        return self._partials[view].drain(self._plan.partitions)
+
+    def merge(self, view: str, partials: SegmentContents) -> None:
+        """Fold partial aggregates of this cut into the second stage."""
+        self._views[view].merge(partials)
+
+    def advance(self, watermark_us: int) -> Mapping[str, Emission]:
+        """Move to the watermark of a cut; what each view has to say about its table."""
+        if self._dedup is not None:
+            self._dedup.advance(watermark_us)
+        return {name: state.advance(watermark_us) for name, state in self._views.items()}
+
+    def flush(self) -> Mapping[str, Emission]:
+        """Rows of everything that is not final yet; changes nothing."""
+        return {name: state.flush() for name, state in self._views.items()}
+
+    @property
+    def nbytes(self) -> int:
+        states = [*self._views.values(), *self._partials.values()]
+        return sum(state.nbytes for state in states) + (self._dedup.nbytes if self._dedup else 0)
+
+    def components(self) -> Mapping[str, Segments]:
+        """State by component: `dedup`, `view.<name>.<fingerprint>`. Taken at a cut, when partials are empty."""
+        found: dict[str, Segments] = {self._view_key(name): state.segments() for name, state in self._views.items()}
+        if self._dedup is not None:
+            found["dedup"] = self._dedup.segments()
+        return found
+
+    def restore(self, components: Mapping[str, SegmentContents]) -> None:
+        """Take over a stored state; a component that is not there stays empty (a new view)."""
+        for name, state in self._views.items():
+            if contents := components.get(self._view_key(name)):
+                state.restore(contents)
+        if self._dedup is not None and (contents := components.get("dedup")):
+            self._dedup.restore(contents)
+
+    def _view_key(self, name: str) -> str:
+        fingerprint = next(view.fingerprint for view in self._plan.views if view.name == name)
+        return f"view.{name}.{fingerprint}"
+
+
+def select(given: ViewRows, rows: Rows | None) -> ViewRows:
+    """Some rows of a view's input, in the order given; None selects all without a copy."""
+    if rows is None:
+        return given
+    indices = pa.array(rows)
+    return ViewRows(
+        event_time_us=given.event_time_us[rows],
+        key_hashes=np.ascontiguousarray(given.key_hashes[rows]),
+        group=tuple(column.take(indices) for column in given.group),
+        inputs=tuple(_select_input(part, rows, indices) for part in given.inputs),
+    )
+
+
+def _select_input(given: AggregateInput, rows: npt.NDArray[np.int64], indices: pa.Array) -> AggregateInput:
+    return AggregateInput(
+        values=None if given.values is None else given.values.take(indices),
+        mask=None if given.mask is None else given.mask[rows],
+    )
