@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 
 class Kind(enum.StrEnum):
-    """What a value is. `INTERVAL`, `TOP_K` and `NULL` arise in expressions only; a record field cannot have them."""
+    """What a value is. `LOCAL_TIMESTAMP`, `INTERVAL`, `TOP_K` and `NULL` arise in expressions only; a record field cannot
+    have them, and no bound expression or aggregate gives a `LOCAL_TIMESTAMP`: it becomes the instant read in UTC."""
 
     BOOL = "bool"
     INT32 = "int32"
@@ -18,6 +19,7 @@ class Kind(enum.StrEnum):
     DECIMAL = "decimal"  # exact, up to 38 digits
     STRING = "string"  # UTF-8 without NUL; ordered by bytes
     TIMESTAMP = "timestamp"  # an instant: int64 microseconds UTC, years 1 to 9999
+    LOCAL_TIMESTAMP = "local_timestamp"  # what a clock on the wall shows: int64 microseconds, without zone
     DATE = "date"  # days since 1970-01-01
     JSON = "json"  # JSON text
     INTERVAL = "interval"  # microseconds; difference of two timestamps, or a constant
@@ -56,6 +58,7 @@ INT64 = DataType(Kind.INT64)
 FLOAT64 = DataType(Kind.FLOAT64)
 STRING = DataType(Kind.STRING)
 TIMESTAMP = DataType(Kind.TIMESTAMP)
+LOCAL_TIMESTAMP = DataType(Kind.LOCAL_TIMESTAMP)
 DATE = DataType(Kind.DATE)
 JSON = DataType(Kind.JSON)
 INTERVAL = DataType(Kind.INTERVAL)

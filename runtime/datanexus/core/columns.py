@@ -12,6 +12,7 @@ _SIMPLE = {
     Kind.FLOAT64: pa.float64(),
     Kind.STRING: pa.string(),
     Kind.TIMESTAMP: TIME,
+    Kind.LOCAL_TIMESTAMP: pa.timestamp("us"),
     Kind.DATE: pa.date32(),
     Kind.JSON: pa.string(),
     Kind.INTERVAL: pa.duration("us"),
