@@ -54,9 +54,7 @@ class InvalidSpec(InvalidInput):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         files = sorted({problem.file for problem in problems})
         count = len(problems)
-        super().__init__(
-            f"{', '.join(files)}: {count} problem{'' if count == 1 else 's'}", reason="InvalidSpec"
-        )
+        super().__init__(f"{', '.join(files)}: {count} problem{'' if count == 1 else 's'}", reason="InvalidSpec")
         self.problems = problems
 
 
