@@ -72,6 +72,15 @@ class FinishContext:
     has_previous: Mask
 
 
+@dataclass(frozen=True, slots=True)
+class LastSamples:
+    """The sample with the greatest event time of each of n slots (ties: the greater value), if it has one."""
+
+    time_us: Times
+    value: npt.NDArray[np.float64]
+    present: Mask
+
+
 class Accumulator(Protocol):
     """State of one aggregate for `size` slots. New slots are empty (the aggregate of no rows)."""
 
@@ -111,4 +120,12 @@ class Accumulator(Protocol):
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays held, allocated but unused room included."""
+        ...
+
+
+class CounterAccumulator(Accumulator, Protocol):
+    """What the accumulators of `increase` and `rate` give besides: the last sample, from which a later window counts on."""
+
+    def last_samples(self, slots: Slots) -> LastSamples:
+        """The last sample of each of these slots. Changes nothing."""
         ...
