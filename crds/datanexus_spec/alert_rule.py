@@ -1,11 +1,11 @@
 """The AlertRule: a condition or a detector over the rows of a view, and who is told. Nothing runs it yet."""
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from datanexus_spec import names
 from datanexus_spec.custom_resource import Resource
 from datanexus_spec.durations import Duration
 from datanexus_spec.element import (
@@ -132,7 +132,7 @@ class AlertRuleSpec(Element):
             route = member(step, "route")
             if isinstance(route, str) and route not in routes:
                 expected = f"a route: {', '.join(routes)}" if routes else "a route, and there is none"
-                near = next(iter(get_close_matches(route, routes, n=1)), "")
+                near = names.nearest(route, routes)
                 yield Finding(("escalation", index, "route"), quoted(route), expected, near)
 
 

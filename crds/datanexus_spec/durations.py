@@ -12,6 +12,15 @@ EXPECTED = "a duration such as 500ms, 90s, 5m, 24h or 90d"
 DAYS_MAX = 36_500  # a century: no sum of two times and durations leaves int64 microseconds
 
 _SHAPE = re.compile(PATTERN)
+_SLOPPY = re.compile(r"^([0-9]{1,9})\s*([a-zµ]*)$")
+_UNIT_WORDS = {
+    **dict.fromkeys(("us", "µs", "micros", "microseconds"), "us"),
+    **dict.fromkeys(("ms", "millis", "milliseconds"), "ms"),
+    **dict.fromkeys(("", "s", "sec", "secs", "second", "seconds"), "s"),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), "m"),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), "h"),
+    **dict.fromkeys(("d", "day", "days"), "d"),
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,3 +49,10 @@ def duration_from_text(text: str) -> Duration:
     if us > DAYS_MAX * UNITS_US["d"]:
         raise ValueError(f"a duration of at most {DAYS_MAX}d")
     return Duration(us)
+
+
+def probable_duration(text: str) -> str:
+    """What was probably meant by a text that is no duration; empty when nobody can tell."""
+    match = _SLOPPY.match(text.strip().lower())
+    unit = _UNIT_WORDS.get(match[2], "") if match else ""
+    return f"{int(match[1])}{unit}" if match and unit else ""

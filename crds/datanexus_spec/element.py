@@ -29,6 +29,7 @@ from datanexus_spec import durations, field_type, names
 from datanexus_spec.datatype import DataType
 from datanexus_spec.durations import Duration
 
+NONE_OF_THEM = "none of them"
 FINDING = "finding"  # error type of all checks of our own; the context holds found, expected, suggestion
 ITEMS_MAX = 256  # of every list; bounds also the cost of the API server's rules
 TEXT_MAX = 4_096  # characters of an expression, a pattern, a path
@@ -191,7 +192,7 @@ def _one_of_findings(cls: type[Element], given: Mapping[str, Any]) -> Iterator[F
     elif not chosen and empty:
         yield Finding((empty[0],), "nothing", expected, f"write `{empty[0]}: {{}}` to take it as it is")
     elif not chosen and cls.one_of_required:
-        yield Finding((), "none of them", expected)
+        yield Finding((), NONE_OF_THEM, expected)
 
 
 def _name_findings(key: str, value: object) -> Iterator[Finding]:
@@ -220,11 +221,11 @@ def _duration(value: object) -> Duration:
     if isinstance(value, Duration):
         return value
     if not isinstance(value, str):
-        raise Finding((), quoted(value), durations.EXPECTED).error()
+        raise Finding((), quoted(value), durations.EXPECTED, durations.probable_duration(str(value))).error()
     try:
         return durations.duration_from_text(value)
     except ValueError as error:
-        raise Finding((), quoted(value), str(error)).error() from None
+        raise Finding((), quoted(value), str(error), durations.probable_duration(value)).error() from None
 
 
 def _positive_duration(value: object) -> Duration:
@@ -242,7 +243,8 @@ def _field_type(value: object) -> DataType:
     try:
         return field_type.field_type_from_text(value)
     except ValueError as error:
-        raise Finding((), quoted(value), str(error), value).error() from None
+        near = field_type.SYNONYMS.get(value.lower(), "") or names.nearest(value, field_type.NAMES)
+        raise Finding((), quoted(value), str(error), near).error() from None
 
 
 _DURATION_SCHEMA = WithJsonSchema({"type": "string", "pattern": durations.PATTERN, "maxLength": 12})

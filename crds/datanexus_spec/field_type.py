@@ -19,6 +19,17 @@ PATTERN = r"^(bool|int32|int64|float64|string|timestamp|date|json|decimal\([0-9]
 NAMES = tuple(kind.value for kind in FIELD_KINDS if kind is not Kind.DECIMAL)
 EXPECTED = f"one of {', '.join(NAMES)} or decimal(PRECISION,SCALE)"
 PRECISION_MAX = 38
+# What other systems call these types.
+SYNONYMS = {
+    **dict.fromkeys(("int", "integer", "bigint", "long", "int8"), "int64"),
+    **dict.fromkeys(("smallint", "int4", "short"), "int32"),
+    **dict.fromkeys(("float", "double", "real", "number", "double precision"), "float64"),
+    **dict.fromkeys(("text", "str", "varchar"), "string"),
+    **dict.fromkeys(("datetime", "timestamptz", "time", "instant"), "timestamp"),
+    **dict.fromkeys(("numeric", "decimal"), "decimal(18,2)"),
+    "boolean": "bool",
+    "jsonb": "json",
+}
 
 _DECIMAL = re.compile(r"^decimal\(([0-9]{1,2}), ?([0-9]{1,2})\)$")
 

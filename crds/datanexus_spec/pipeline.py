@@ -1,7 +1,6 @@
 """The Pipeline: sources, record, steps, dedup, watermark, views, sinks, and how it is operated."""
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -126,7 +125,7 @@ class RecordField(Element):
                     ("formats", index),
                     quoted(text),
                     f"{', '.join(TIME_FORMATS)} or a strptime pattern such as %Y-%m-%d",
-                    next(iter(get_close_matches(text, TIME_FORMATS, n=1)), ""),
+                    names.nearest(text, TIME_FORMATS),
                 )
 
 
@@ -160,7 +159,7 @@ class RecordSpec(Element):
             return
         found = f"field {event_time} of type {fields[event_time]}" if event_time in fields else quoted(event_time)
         expected = f"a field of type timestamp{': ' + ', '.join(times) if times else ', and there is none'}"
-        yield Finding(("eventTime",), found, expected, next(iter(get_close_matches(event_time, times, n=1)), ""))
+        yield Finding(("eventTime",), found, expected, names.nearest(event_time, times))
 
 
 class SetSpec(Element):
@@ -407,7 +406,7 @@ class PipelineSpec(Element):
         for index, sink in enumerate(items(given.get("sinks"))):
             view = member(sink, "view")
             if isinstance(view, str) and views and view not in views:
-                near = next(iter(get_close_matches(view, views, n=1)), "")
+                near = names.nearest(view, views)
                 yield Finding(("sinks", index, "view"), quoted(view), f"a view: {', '.join(views)}", near)
 
 
