@@ -147,7 +147,7 @@ class Store(Protocol):
     async def commit(self, pipeline: str, epoch: int, cut: Cut) -> Sequence[OutboxEntry]:
         """Write a cut in one transaction; the fence's check of the epoch and of seq = record.seq − 1 comes first.
 
-        Also for a terminal cut record.seq is the fence's seq + 1. The first cut after a terminal one (also a terminal
+        A terminal cut carries the fence's seq as it is. The first cut after a terminal one (also a terminal
         one) first deletes the terminal rows and puts retractions of their sink entries into the outbox, before its own.
         Returns the outbox entries not yet published, oldest first.
         Raises: Conflict (nothing written) when the epoch or seq differ; Unavailable (nothing written).
