@@ -53,6 +53,14 @@ class Loaded:
     blobs: Mapping[SegmentAddress, str]
 
 
+@dataclass(frozen=True, slots=True)
+class OldestKept:
+    """The oldest snapshot that recovery could still use: cuts up to it, and input before its splits, may be forgotten."""
+
+    seq: int
+    splits_json: str
+
+
 class Snapshots:
     """Takes, stores and loads the snapshots of one pipeline. One `store` at a time."""
 
@@ -81,8 +89,8 @@ class Snapshots:
                         fresh[address] = segment.batches()
         return Captured(seq, watermark_us, splits_json, plan_fingerprint, versions, fresh, kept)
 
-    async def store(self, captured: Captured) -> int:
-        """Store a captured state and drop what no kept snapshot needs. Returns the seq of the oldest kept snapshot."""
+    async def store(self, captured: Captured) -> OldestKept:
+        """Store a captured state and drop what no kept snapshot needs. Returns the oldest snapshot still kept."""
         names = dict(captured.kept)
         for address, batches in captured.fresh.items():
             content = encode(batches)
@@ -145,19 +153,22 @@ class Snapshots:
     async def _manifest_names(self) -> list[str]:
         return sorted(await self._blobs.names(f"{self._pipeline}/manifest-"), key=lambda name: (_seq_of(name), name))
 
-    async def _collect_garbage(self) -> int:
+    async def _collect_garbage(self) -> OldestKept:
         manifests = await self._manifest_names()
-        kept = manifests[-KEPT:]
-        needed: set[str] = set()
-        for name in kept:
-            for components in json.loads(await self._read(name))["partitions"]:
-                needed.update(blob for segments in components.values() for blob in segments.values())
+        kept = [json.loads(await self._read(name)) for name in manifests[-KEPT:]]
+        needed = {
+            blob
+            for manifest in kept
+            for components in manifest["partitions"]
+            for segments in components.values()
+            for blob in segments.values()
+        }
         for name in manifests[:-KEPT]:
             await self._blobs.delete(name)
         for name in await self._blobs.names(f"{self._pipeline}/segment-"):
             if name not in needed:
                 await self._blobs.delete(name)
-        return _seq_of(kept[0])
+        return OldestKept(kept[0]["seq"], kept[0]["splits"])
 
 
 def encode(batches: Batches) -> bytes:

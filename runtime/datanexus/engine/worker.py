@@ -16,7 +16,7 @@ import pyarrow as pa
 from datanexus.core.emission import NO_WATERMARK, Emission, Session
 from datanexus.core.watermark import merged_watermark
 from datanexus.engine.program import view_spec
-from datanexus.engine.reader import CutSchedule
+from datanexus.engine.reader import CutSchedule, logged_splits
 from datanexus.engine.recovery import PipelineState, recover
 from datanexus.engine.snapshot import Captured, Snapshots
 from datanexus.plan.physical import PhysicalPlan
@@ -262,7 +262,10 @@ class Worker:
 
     async def _store_snapshot(self, captured: Captured) -> None:
         oldest = await self._snapshots.store(captured)
-        await self._ports.store.forget_cuts(self._plan.pipeline, oldest + 1)
+        await self._ports.store.forget_cuts(self._plan.pipeline, oldest.seq + 1)
+        states = {name: logged.state for name, logged in logged_splits(oldest.splits_json).items()}
+        for source in self._ports.sources:
+            await source.release(states)
         self._snapshot_cost_s = time.monotonic() - self._snapshot_started_s
 
     async def _await_snapshot(self) -> None:

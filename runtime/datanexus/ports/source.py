@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from datanexus.ports.failpoint import writes
+
 SplitName = str  # "<source>/<path>" of a file, "<source>/stdin-<n>", "<source>/generator"; stable over restarts
 
 
@@ -101,6 +103,14 @@ class Source(Protocol):
         its beginning. A split whose content before the position has changed is a new split with a new name.
 
         Raises: Unavailable when something cannot be read; InvalidInput when no file matches.
+        """
+        ...
+
+    @writes
+    async def release(self, states: Mapping[SplitName, SplitState]) -> None:
+        """No kept snapshot is older than these states: what lies before them will not be read again.
+
+        A source on the log trims it; files stay as they are.
         """
         ...
 
