@@ -8,6 +8,7 @@ import pyarrow as pa
 from datanexus.core.aggregate import Accumulator, AggregateSpec
 from datanexus.core.aggregates.exact_sums import Count, DecimalSum, Int32Sum, Int64Sum
 from datanexus.core.aggregates.extremes import DecimalEdge, DecimalExtreme, Edge, Extreme
+from datanexus.core.aggregates.float_sums import FloatSum, Variance
 
 
 def new_accumulator(spec: AggregateSpec) -> Accumulator:
@@ -29,6 +30,8 @@ def _class_of(spec: AggregateSpec) -> Any:
 def _sum(input_type: pa.DataType) -> Any:
     if pa.types.is_decimal(input_type):
         return DecimalSum
+    if pa.types.is_floating(input_type):
+        return FloatSum
     return Int32Sum if pa.types.is_int32(input_type) else Int64Sum
 
 
@@ -48,4 +51,8 @@ _CLASSES: dict[str, Callable[[pa.DataType], Any]] = {
     "max": _extreme,
     "first": _edge,
     "last": _edge,
+    "var_pop": lambda _: Variance,
+    "var_samp": lambda _: Variance,
+    "stddev_pop": lambda _: Variance,
+    "stddev_samp": lambda _: Variance,
 }

@@ -34,7 +34,7 @@ class Count(RowAccumulator):
     def merge(self, slots: Slots, other: Self, other_slots: Slots) -> None:
         _add_rows(self.rows.words, slots, other.rows.words, other_slots, 0)
 
-    def finish(self, slots: Slots, context: FinishContext) -> pa.Array:  # noqa: ARG002
+    def finish(self, slots: Slots, context: FinishContext) -> pa.Array:
         return pa.array(self.rows.words[slots, 0])
 
 
@@ -47,7 +47,7 @@ class ExactSum(RowAccumulator):
     def merge(self, slots: Slots, other: Self, other_slots: Slots) -> None:
         _add_rows(self.rows.words, slots, other.rows.words, other_slots, self.limbs)
 
-    def finish(self, slots: Slots, context: FinishContext) -> pa.Array:  # noqa: ARG002
+    def finish(self, slots: Slots, context: FinishContext) -> pa.Array:
         rows = self.rows.words[slots]
         if self._spec.function == "avg":
             return _average(rows, self._spec.input_type)

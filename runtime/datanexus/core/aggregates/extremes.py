@@ -41,7 +41,7 @@ class Extreme(RowAccumulator):
         seen, words = _columns(other.rows, other_slots)
         _extreme(self.rows.words, slots, words, seen != 0, self._greatest, False)  # noqa: FBT003
 
-    def finish(self, slots: Slots, context: FinishContext) -> pa.Array:  # noqa: ARG002
+    def finish(self, slots: Slots, context: FinishContext) -> pa.Array:
         rows = self.rows.words[slots]
         return arrow_values.from_words(self._spec.output_type, rows[:, 1], rows[:, 0] != 0)
 
@@ -66,7 +66,7 @@ class DecimalExtreme(RowAccumulator):
         values = np.stack((low, high), axis=1).reshape(-1)
         _decimal_extreme(self.rows.words, slots, values, seen != 0, self._greatest)
 
-    def finish(self, slots: Slots, context: FinishContext) -> pa.Array:  # noqa: ARG002
+    def finish(self, slots: Slots, context: FinishContext) -> pa.Array:
         rows = self.rows.words[slots]
         return arrow_values.from_decimal_words(self._spec.output_type, rows[:, 1], rows[:, 2], rows[:, 0] != 0)
 
@@ -93,7 +93,7 @@ class Edge(RowAccumulator):
         seen, times, words = _columns(other.rows, other_slots)
         _edge(self.rows.words, slots, times, words, seen != 0, self._latest, False)  # noqa: FBT003
 
-    def finish(self, slots: Slots, context: FinishContext) -> pa.Array:  # noqa: ARG002
+    def finish(self, slots: Slots, context: FinishContext) -> pa.Array:
         rows = self.rows.words[slots]
         return arrow_values.from_words(self._spec.output_type, rows[:, 2], rows[:, 0] != 0)
 
@@ -118,7 +118,7 @@ class DecimalEdge(RowAccumulator):
         values = np.stack((low, high), axis=1).reshape(-1)
         _decimal_edge(self.rows.words, slots, times, values, seen != 0, self._latest)
 
-    def finish(self, slots: Slots, context: FinishContext) -> pa.Array:  # noqa: ARG002
+    def finish(self, slots: Slots, context: FinishContext) -> pa.Array:
         rows = self.rows.words[slots]
         return arrow_values.from_decimal_words(self._spec.output_type, rows[:, 2], rows[:, 3], rows[:, 0] != 0)
 

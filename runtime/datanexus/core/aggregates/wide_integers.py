@@ -22,11 +22,13 @@ Limbs = npt.NDArray[np.uint64]
 
 def divisors(counts: Words, factor: int = 1) -> Limbs:
     """counts × factor as wide integers; counts ≥ 0, 0 ≤ factor < 2**128."""
-    out = np.empty((len(counts), DIVISOR_LIMBS), dtype=np.uint64)
-    _multiply(
-        np.ascontiguousarray(counts).view(np.uint64), np.uint64(factor & (2**64 - 1)), np.uint64(factor >> 64), out
-    )
-    return out
+    low, high = np.uint64(factor & (2**64 - 1)), np.uint64(factor >> 64)
+    return _products(counts, np.full(len(counts), low), np.full(len(counts), high))
+
+
+def products(counts: Words, factors: Words) -> Limbs:
+    """counts × factors as wide integers; both ≥ 0."""
+    return _products(counts, np.ascontiguousarray(factors).view(np.uint64), np.zeros(len(counts), dtype=np.uint64))
 
 
 def divide(numerators: Words, denominators: Limbs, exponent: int) -> Floats:
@@ -50,11 +52,17 @@ def multiply_words(a: Any, b: Any) -> Any:
     return (other << half) | (low & mask), a1 * b1 + (middle >> half) + (other >> half)
 
 
-@kernel(types.void(U64, types.uint64, types.uint64, U64_2D_OUT))
+def _products(counts: Words, low: Limbs, high: Limbs) -> Limbs:
+    out = np.empty((len(counts), DIVISOR_LIMBS), dtype=np.uint64)
+    _multiply(np.ascontiguousarray(counts).view(np.uint64), low, high, out)
+    return out
+
+
+@kernel(types.void(U64, U64, U64, U64_2D_OUT))
 def _multiply(counts: Any, low: Any, high: Any, out: Any) -> None:
     for i in range(counts.size):
-        first, carried = multiply_words(counts[i], low)
-        second, third = multiply_words(counts[i], high)
+        first, carried = multiply_words(counts[i], low[i])
+        second, third = multiply_words(counts[i], high[i])
         second += carried
         if second < carried:
             third += np.uint64(1)
