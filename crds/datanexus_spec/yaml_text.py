@@ -23,6 +23,8 @@ _INTEGER = re.compile(r"^[-+]?(0|[1-9][0-9]*)$")
 _FLOAT = re.compile(r"^[-+]?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][-+]?[0-9]+)?$")
 _OLD_BOOLEAN = re.compile(r"^(yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF)$")
 _VARIABLE = re.compile(r"\$(\$\{|\{([^}]*)\})")
+_EXPECTED_BUT = re.compile(r"^expected (.*), but (?:found|got) (.*)$")
+_TAG = re.compile(r"(?:&\S+\s+)?(![^\s,\]}]*)")
 _VARIABLE_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
@@ -68,11 +70,14 @@ class YamlText:
     def _syntax_problem(self, error: yaml.MarkedYAMLError) -> None:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        found = error.problem or "no YAML"
-        if "'\\t'" in found:
+        told = (error.problem or "no YAML").replace("'<stream end>'", "the end of the file")
+        expected = f"YAML ({error.context})" if error.context else "YAML"
+        if "'\\t'" in told:
             found, expected = "a tab", "spaces: YAML takes no tabs for indentation"
+        elif halves := _EXPECTED_BUT.match(told):
+            found, expected = halves[2], f"{halves[1]} ({error.context})" if error.context else halves[1]
         else:
-            expected = f"YAML ({error.context})" if error.context else "YAML"
+            found = told.removeprefix("found ")
         self.problems.append(Problem(self.file, "", line, column, found, expected))
 
     def _value(self, node: yaml.Node | None, loc: Loc) -> Any:
@@ -87,14 +92,14 @@ class YamlText:
                 self._problem(loc, "values inside values without end", _DEPTH_EXPECTED)
             self._nodes = max(self._nodes, NODES_MAX + 1)
             return None
-        if self.text[mark.index : mark.index + 1] == "!":
-            self._problem(loc, f"the tag {self.text[mark.index : mark.index + 20].split()[0]}", "a value without a tag")
+        if tag := _TAG.match(self.text, mark.index):
+            self._problem(loc, f"the tag {tag[1]}", "a value without a tag")
             return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, loc)
         if isinstance(node, yaml.SequenceNode):
             return [self._value(item, (*loc, index)) for index, item in enumerate(node.value)]
-        return self._scalar(node.value, node.style, loc)
+        return self._scalar(node.value, getattr(node, "style", None), loc)
 
     def _mapping(self, node: yaml.MappingNode, loc: Loc) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
