@@ -124,7 +124,7 @@ class Accumulator(Protocol):
 
 
 class CounterAccumulator(Accumulator, Protocol):
-    """What the accumulators of `increase` and `rate` give besides: the last sample, from which a later window counts on."""
+    """An accumulator of `increase` or `rate`: it also tells the last sample, from which a later window counts on."""
 
     def last_samples(self, slots: Slots) -> LastSamples:
         """The last sample of each of these slots. Changes nothing."""

@@ -18,6 +18,7 @@ Source: MurmurHash3 by Austin Appleby, public domain; the algorithm of MurmurHas
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +56,7 @@ def hash_rows(columns: Sequence[pa.Array], rows: int = 1) -> KeyHashes:
     count = len(columns[0]) if columns else rows
     hashes = np.empty((count, 2), np.uint64)
     if not columns:
-        _hash_nulls(hashes, False)
+        _hash_nulls(hashes, np.False_)
     for index, column in enumerate(columns):
         _hash_column(column, hashes, chained=index > 0)
     return hashes
@@ -106,7 +107,7 @@ def _words(column: pa.Array, buffer: pa.Buffer) -> tuple[npt.NDArray[np.int64], 
     raise TypeError(f"a column of type {data_type} cannot be hashed; expected one of core.columns.arrow_type")
 
 
-def _values(buffer: pa.Buffer | None, dtype: npt.DTypeLike) -> npt.NDArray[np.generic]:
+def _values(buffer: pa.Buffer | None, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """A buffer as an aligned array; an empty column may have none."""
     if buffer is None:
         return np.zeros(0, dtype)
@@ -124,12 +125,12 @@ def _canonical_floats(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
 
 
 @inlined
-def _rotated(value, by):  # type: ignore[no-untyped-def]
+def _rotated(value: Any, by: Any) -> Any:
     return (value << by) | (value >> (_R64 - by))
 
 
 @inlined
-def _finished(h1, h2, length):  # type: ignore[no-untyped-def]
+def _finished(h1: Any, h2: Any, length: Any) -> Any:
     h1 ^= length
     h2 ^= length
     h1 += h2
@@ -150,7 +151,7 @@ def _finished(h1, h2, length):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _with_block(h1, h2, k1, k2):  # type: ignore[no-untyped-def]
+def _with_block(h1: Any, h2: Any, k1: Any, k2: Any) -> Any:
     h1 ^= _rotated(k1 * _C1, _R31) * _C2
     h1 = (_rotated(h1, _R27) + h2) * _FIVE + _M1
     h2 ^= _rotated(k2 * _C2, _R33) * _C1
@@ -159,7 +160,7 @@ def _with_block(h1, h2, k1, k2):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _with_tail(h1, h2, k1, k2):  # type: ignore[no-untyped-def]
+def _with_tail(h1: Any, h2: Any, k1: Any, k2: Any) -> Any:
     """Mix in the last 1 to 15 bytes. A tail of up to 8 bytes has k2 = 0, which changes nothing."""
     h2 ^= _rotated(k2 * _C2, _R33) * _C1
     h1 ^= _rotated(k1 * _C1, _R31) * _C2
@@ -167,12 +168,12 @@ def _with_tail(h1, h2, k1, k2):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _is_null(bitmap, index):  # type: ignore[no-untyped-def]
+def _is_null(bitmap: Any, index: Any) -> Any:
     return bitmap.size > 0 and (bitmap[index >> 3] >> np.uint8(index & 7)) & np.uint8(1) == 0
 
 
 @inlined
-def _eight_bytes(content, at):  # type: ignore[no-untyped-def]
+def _eight_bytes(content: Any, at: Any) -> Any:
     """Eight bytes as a little-endian word; compiled to one load."""
     return (
         np.uint64(content[at])
@@ -187,7 +188,7 @@ def _eight_bytes(content, at):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _few_bytes(content, at, count):  # type: ignore[no-untyped-def]
+def _few_bytes(content: Any, at: Any, count: Any) -> Any:
     """The next 0 to 7 bytes as a little-endian word."""
     word = np.uint64(0)
     shift = np.uint64(0)
@@ -198,7 +199,7 @@ def _few_bytes(content, at, count):  # type: ignore[no-untyped-def]
 
 
 @kernel(types.void(U64_2D_OUT, types.boolean))
-def _hash_nulls(hashes, chained):  # type: ignore[no-untyped-def]
+def _hash_nulls(hashes: Any, chained: Any) -> None:
     for row in range(hashes.shape[0]):
         h1 = h2 = _ZERO
         length = _ONE
@@ -210,7 +211,7 @@ def _hash_nulls(hashes, chained):  # type: ignore[no-untyped-def]
 
 
 @kernel(types.void(I64, types.int64, U8, types.int64, U64_2D_OUT, types.boolean))
-def _hash_words(values, tag, bitmap, offset, hashes, chained):  # type: ignore[no-untyped-def]
+def _hash_words(values: Any, tag: Any, bitmap: Any, offset: Any, hashes: Any, chained: Any) -> None:
     for row in range(hashes.shape[0]):
         h1 = h2 = _ZERO
         length = _ZERO
@@ -227,7 +228,7 @@ def _hash_words(values, tag, bitmap, offset, hashes, chained):  # type: ignore[n
 
 
 @kernel(types.void(I64, U8, types.int64, U64_2D_OUT, types.boolean))
-def _hash_wide(words, bitmap, offset, hashes, chained):  # type: ignore[no-untyped-def]
+def _hash_wide(words: Any, bitmap: Any, offset: Any, hashes: Any, chained: Any) -> None:
     for row in range(hashes.shape[0]):
         h1 = h2 = _ZERO
         length = _ONE
@@ -244,7 +245,7 @@ def _hash_wide(words, bitmap, offset, hashes, chained):  # type: ignore[no-untyp
 
 
 @kernel(types.void(U8, I32, U8, types.int64, U64_2D_OUT, types.boolean))
-def _hash_strings(content, ends, bitmap, offset, hashes, chained):  # type: ignore[no-untyped-def]
+def _hash_strings(content: Any, ends: Any, bitmap: Any, offset: Any, hashes: Any, chained: Any) -> None:
     for row in range(hashes.shape[0]):
         h1 = h2 = _ZERO
         length = _ONE

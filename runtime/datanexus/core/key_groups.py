@@ -1,7 +1,7 @@
 """Key groups: the 256 shares that keys fall into, and which partition owns which share.
 
-Invariant: kg = high 32 bits of the key hash's high half × 256 >> 32; partition = ⌊kg × P / 256⌋; so every partition owns
-one contiguous range of key groups, for any P from 1 to 256.
+Invariant: kg = high 32 bits of the key hash's high half × 256 >> 32; partition = ⌊kg × P / 256⌋; so every partition
+owns one contiguous range of key groups, for any P from 1 to 256.
 """
 
 import numpy as np
