@@ -1,8 +1,8 @@
 """`make acceptance`: every promise, the tests or benchmark figures that show it, and their last result.
 
-Results come from the last `make test` or `make soak` (build/test-results) and the last `make bench` (build/bench.json).
-A promise holds when each of its selectors matched at least one test and all matched tests passed; a figure holds when it
-reached its bar in the last run. Everything else is open. The exit code says only whether the table could be made.
+Results come from the last `make test` or `make soak` (build/test-results) and `make bench` (build/bench.json).
+A promise holds when each of its selectors matched at least one test and all matched tests passed; a figure holds
+when it reached its bar in the last run. Everything else is open. The exit code says only whether the table could be made.
 """
 
 import fnmatch
@@ -98,9 +98,7 @@ def main() -> int:
     return 0
 
 
-def judge(
-    promise: Promise, outcomes: dict[str, str], figures: dict[str, dict[str, float]]
-) -> tuple[str, list[str]]:
+def judge(promise: Promise, outcomes: dict[str, str], figures: dict[str, dict[str, float]]) -> tuple[str, list[str]]:
     """`holds` or `open`, and what was seen for each selector and figure."""
     lines: list[str] = []
     holds = not promise.open

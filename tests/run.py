@@ -42,7 +42,10 @@ def _is_there(program: str) -> bool:
 
 def _install(program: str, package: str) -> None:
     print(f"installing Debian package {package}, as {program} is not on this machine", flush=True)
-    for command in (["apt-get", "update", "-q"], ["apt-get", "install", "-q", "-y", "--no-install-recommends", package]):
+    for command in (
+        ["apt-get", "update", "-q"],
+        ["apt-get", "install", "-q", "-y", "--no-install-recommends", package],
+    ):
         subprocess.run(command, check=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
 
 

@@ -56,7 +56,6 @@ class RunSummary:
     totals: Mapping[str, int]
     notices: Sequence[str]
     seconds: float
-    is_new_input: bool
 
     @property
     def quarantine_share(self) -> float:
@@ -83,8 +82,19 @@ async def run_pipelines(
     try:
         async with _opened_store(folder) as store:
             for pipeline in pipelines:
-                if not stop.is_set():
-                    summaries.append(await _run_one(pipeline, settings, folder, guarded(store, Store, reach), observe, stop))
+                if stop.is_set():
+                    break
+                log = open_log(folder.log_path, pipeline.plan.pipeline)
+                try:
+                    adapters = _Adapters(
+                        store=guarded(store, Store, reach),
+                        blobs=guarded(open_blobs(folder.blobs_path), Blobs, reach),
+                        log=guarded(log, Log, reach),
+                        reach=reach,
+                    )
+                    summaries.append(await _run_one(pipeline, settings, adapters, observe, stop))
+                finally:
+                    await log.close()
     finally:
         folder.close()
     return tuple(summaries)
@@ -132,34 +142,26 @@ async def _opened_store(folder: DataFolder) -> AsyncIterator[DuckStore]:
 async def _run_one(
     pipeline: PlannedPipeline,
     settings: RunSettings,
-    folder: DataFolder,
-    store: Store,
+    adapters: "_Adapters",
     observe: Callable[[Progress], None],
     stop: asyncio.Event,
 ) -> RunSummary:
     """One pipeline from claim to close."""
     started_s = time.monotonic()
-    reach = reach_of(settings.failpoint)
-    log = open_log(folder.log_path, pipeline.plan.pipeline)
+    plan = await _agree_on_state(pipeline, settings, adapters)
+    worker = Worker(plan, adapters.ports(plan, pipeline.folder), _worker_settings(settings), observe)
+    await worker.start(_record(pipeline.resource, plan))
     try:
-        adapters = _Adapters(store, guarded(open_blobs(folder.blobs_path), Blobs, reach), guarded(log, Log, reach), reach)
-        plan = await _agree_on_state(pipeline, settings, adapters)
-        worker = Worker(plan, adapters.ports(plan, pipeline.folder), _worker_settings(settings), observe)
-        await worker.start(_record(pipeline.resource, plan))
-        try:
-            outcome = await worker.run(stop)
-        finally:
-            await worker.close()
-        return RunSummary(
-            plan=plan,
-            outcome=outcome,
-            totals=await store.counters(plan.pipeline),
-            notices=tuple(worker.notices),
-            seconds=time.monotonic() - started_s,
-            is_new_input=outcome.cuts > 0,
-        )
+        outcome = await worker.run(stop)
     finally:
-        await log.close()
+        await worker.close()
+    return RunSummary(
+        plan=plan,
+        outcome=outcome,
+        totals=await adapters.store.counters(plan.pipeline),
+        notices=tuple(worker.notices),
+        seconds=time.monotonic() - started_s,
+    )
 
 
 @dataclass(frozen=True, slots=True)

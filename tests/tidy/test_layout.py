@@ -68,7 +68,9 @@ def test_no_module_is_longer_than_its_limit() -> None:
 
 
 def is_kernel(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    names = {node.id for decorator in function.decorator_list for node in ast.walk(decorator) if isinstance(node, ast.Name)}
+    names = {
+        node.id for decorator in function.decorator_list for node in ast.walk(decorator) if isinstance(node, ast.Name)
+    }
     return bool(names & {"kernel", "inlined"})
 
 
@@ -105,7 +107,9 @@ def test_no_import_hides_in_a_function() -> None:
             continue
         for node in ast.walk(ast.parse((ROOT / path).read_text())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                hidden += [f"{path}:{part.lineno}" for part in ast.walk(node) if isinstance(part, ast.Import | ast.ImportFrom)]
+                hidden += [
+                    f"{path}:{part.lineno}" for part in ast.walk(node) if isinstance(part, ast.Import | ast.ImportFrom)
+                ]
     assert [] == hidden
 
 

@@ -1,7 +1,7 @@
 """Counters of a pipeline and the two laws of conservation, checked at every cut.
 
-`in = passed + filtered + duplicate + quarantined`, and for each view `passed = assigned + late + unassigned`. Repeats of
-delivery are not `in`. Names are stored as they stand here; a view's are `view.<name>.assigned` and so on.
+`in = passed + filtered + duplicate + quarantined`, and for each view `passed = assigned + late + unassigned`. Repeats
+of delivery are not `in`. Names are stored as they stand here; a view's are `view.<name>.assigned` and so on.
 """
 
 from collections import Counter

@@ -62,9 +62,7 @@ class Intake:
         prepared = self._program.prepare(decoded.records, decoded.event_time_us)
         self.accounts.add(FILTERED, prepared.filtered)
         for rejection in prepared.failures:
-            self._quarantine(
-                opened, chunk, _at_row(rejection, decoded.rows), int(decoded.event_time_us[rejection.row])
-            )
+            self._quarantine(opened, chunk, _at_row(rejection, decoded.rows), int(decoded.event_time_us[rejection.row]))
         self._admit(opened, chunk, decoded.rows, prepared, watermark_us)
 
     def quarantined(self) -> pa.RecordBatch:

@@ -1,6 +1,6 @@
-"""Load every module that has kernels, so that their compiled code lies in the cache: `python -m datanexus.engine.kernels`.
+"""Load every module that has kernels, so that their compiled code lies in the cache.
 
-`make install` and image builds run it once; afterwards importing a kernel only loads it.
+`python -m datanexus.engine.kernels`: `make install` and image builds run it once; afterwards importing a kernel only loads it.
 """
 
 import importlib

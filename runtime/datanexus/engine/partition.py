@@ -14,7 +14,7 @@ import pyarrow as pa
 from datanexus.core.aggregate import AggregateInput
 from datanexus.core.dedup import Dedup
 from datanexus.core.emission import Emission, SegmentContents, Segments, ViewRows
-from datanexus.core.view_state import PartialState, Partials, ViewState
+from datanexus.core.view_state import Partials, PartialState, ViewState
 from datanexus.engine.program import Prepared, Rows, view_spec
 from datanexus.plan.physical import PhysicalPlan
 
@@ -39,7 +39,7 @@ class Verdict:
 
 
 class Partition:
-    """Order of calls: `admit` any number of times, then at a cut `drain` and `merge` between partitions, then `advance`."""
+    """Order of calls: `admit` any number of times; at a cut `drain` and `merge` between partitions, then `advance`."""
 
     def __init__(self, plan: PhysicalPlan, number: int) -> None:
         self.number = number

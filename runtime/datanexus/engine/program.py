@@ -57,9 +57,7 @@ class Program:
             (step, compile_expression(step.expression if isinstance(step, SetStep) else step.condition))
             for step in plan.steps
         ]
-        self._inputs = [
-            [compile_aggregate_input(named.aggregate) for named in view.aggregates] for view in plan.views
-        ]
+        self._inputs = [[compile_aggregate_input(named.aggregate) for named in view.aggregates] for view in plan.views]
         self._partition_key = [
             compile_expression(BoundExpression(text, root))
             for text, root in zip(plan.partition_key_text, plan.partition_key, strict=True)

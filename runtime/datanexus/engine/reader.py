@@ -90,7 +90,7 @@ class Reader:
         found = self._by_name.get(name)
         if found is None:
             raise Corrupt(
-                f"split `{name}` was read by an earlier run and its snapshot is older, but it is not among the sources now",
+                f"split `{name}` was read after the newest snapshot, but it is not among the sources now",
                 reason="SplitMissing",
                 hint="Put the file back as it was, or start over with --fresh.",
             )

@@ -115,7 +115,9 @@ async def _replay(state: PipelineState, cut: CutRecord) -> None:
         async for chunk in reader.read(opened, rows):
             state.intake.take(opened, chunk, state.watermark_us, cut.reference_us)
         if opened.read - before != rows:
-            raise _cannot_replay(cut, name, f"{rows} records were read from it then, {opened.read - before} are there now")
+            raise _cannot_replay(
+                cut, name, f"{rows} records were read from it then, {opened.read - before} are there now"
+            )
     logged = logged_splits(cut.splits)
     for name in {name for name, _ in logged_reads(cut.reads)}:
         if dict(reader.by_name(name).split.state()) != dict(logged[name].state):

@@ -1,8 +1,8 @@
 """Snapshots: the state of all partitions at a cut, as immutable blobs named by content.
 
-A segment that did not change since it was last stored is named again, not stored again. The manifest comes last, so a
-snapshot exists when its manifest does. A snapshot that cannot be read whole is skipped with a notice; the next older one
-serves, with more cuts to replay. Two snapshots are kept.
+A segment that did not change since it was last stored is named again, not stored again. The manifest comes last, so
+a snapshot exists when its manifest does. A snapshot that cannot be read whole is skipped with a notice; the next older
+one serves, with more cuts to replay. Two snapshots are kept.
 
 Names: `<pipeline>/segment-<hash>` and `<pipeline>/manifest-<seq>-<hash>`; hash = xxh3_128 of the content, in hex.
 """
@@ -55,7 +55,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class OldestKept:
-    """The oldest snapshot that recovery could still use: cuts up to it, and input before its splits, may be forgotten."""
+    """The oldest snapshot that recovery could still use: cuts up to it, and input before its splits, may go."""
 
     seq: int
     splits_json: str

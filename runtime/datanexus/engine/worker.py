@@ -41,11 +41,11 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """`reference_us`: the start of this run, by which maxFuture is judged. `snapshot_every_cuts`: None lets the share of
-    time decide."""
+    """`reference_us`: the start of this run, by which maxFuture is judged. `snapshot_every_cuts`: None lets the share
+    of time decide."""
 
     reference_us: int
-    schedule: CutSchedule = CutSchedule()
+    schedule: CutSchedule
     snapshot_every_cuts: int | None = None
 
 

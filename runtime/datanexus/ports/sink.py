@@ -10,7 +10,7 @@ from datanexus.ports.failpoint import writes
 class Sink(Protocol):
     @writes
     async def publish(self, name: str, rows: pa.Table) -> None:
-        """Make the rows durable under a name of [A-Za-z0-9._=-] (`<view>-<partition>-<cut>`, `…-end` for terminal rows).
+        """Make the rows durable under a name: `<view>-<partition>-<cut>`, `…-end` for terminal rows.
 
         The same name again writes identical bytes. Readers never see a part of it.
         Raises: Unavailable.

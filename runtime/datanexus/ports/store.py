@@ -16,8 +16,8 @@ from datanexus.ports.failpoint import writes
 
 @dataclass(frozen=True, slots=True)
 class PipelineRecord:
-    """What the store keeps of a pipeline. `spec`: the resource as JSON text. `layout`: JSON of partitions, partition key
-    and the fingerprints of the state, which every later plan is compared with."""
+    """What the store keeps of a pipeline. `spec`: the resource as JSON text. `layout`: JSON of partitions, partition
+    key and the fingerprints of the state, which every later plan is compared with."""
 
     name: str
     revision: str
@@ -139,7 +139,8 @@ class Store(Protocol):
 
         In SQL a view is `"<pipeline>"."<view>"`, dashes become underscores; columns as ViewSpec.row_schema() without
         key_high and key_low, plus `final` (bool: window_end + final_offset_us ≤ watermark, or terminal; a global
-        window's row is final only when terminal). A record equal to the stored one changes nothing but the epoch. Raises: Unavailable.
+        window's row is final only when terminal). A record equal to the stored one changes nothing but the epoch.
+        Raises: Unavailable.
         """
         ...
 
