@@ -19,10 +19,10 @@ NOT_YET = "not available yet"
 def unavailable(resource: Resource) -> tuple[Problem, ...]:
     """Each value of a resource that nothing runs yet, as a problem."""
     if resource.kind not in KINDS_THAT_RUN:
-        found = f"kind {resource.kind}, which is {NOT_YET}"
+        found = f"kind {resource.kind}: {NOT_YET}"
         return (resource.origin.problem("kind", found=found, expected=" or ".join(KINDS_THAT_RUN)),)
     return tuple(
-        resource.origin.problem(path_from_loc(loc), found=f"{what}, which is {NOT_YET}", expected=expected)
+        resource.origin.problem(path_from_loc(loc), found=f"{what}: {NOT_YET}", expected=expected)
         for loc, what, expected in _marked(resource, ())
     )
 

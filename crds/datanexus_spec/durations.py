@@ -42,7 +42,7 @@ def duration_from_text(text: str) -> Duration:
 
     Raises: ValueError when the text is none, or is longer than a century.
     """
-    match = _SHAPE.match(text)
+    match = _SHAPE.fullmatch(text)
     if match is None:
         raise ValueError(EXPECTED)
     us = int(match[1]) * UNITS_US[match[2]]
@@ -55,4 +55,5 @@ def probable_duration(text: str) -> str:
     """What was probably meant by a text that is no duration; empty when nobody can tell."""
     match = _SLOPPY.match(text.strip().lower())
     unit = _UNIT_WORDS.get(match[2], "") if match else ""
-    return f"{int(match[1])}{unit}" if match and unit else ""
+    probable = f"{int(match[1])}{unit}" if match and unit else ""
+    return "" if probable == text else probable

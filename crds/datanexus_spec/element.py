@@ -92,7 +92,7 @@ class Pattern:
         return {**handler(schema), "pattern": self.pattern, "maxLength": self.max_length}
 
     def check(self, text: str) -> str:
-        if len(text) > self.max_length or re.match(self.pattern, text) is None:
+        if len(text) > self.max_length or re.fullmatch(self.pattern, text) is None:
             raise Finding((), quoted(text), self.expected).error()
         return text
 
@@ -189,7 +189,7 @@ def _one_of_findings(cls: type[Element], given: Mapping[str, Any]) -> Iterator[F
     expected = ("exactly one of " if cls.one_of_required else "at most one of ") + ", ".join(choices)
     if len(chosen) > 1:
         yield Finding((), " and ".join(chosen), expected)
-    elif not chosen and empty:
+    elif not chosen and empty and len(empty) < len(choices):  # all of them: a printed resource without a choice
         yield Finding((empty[0],), "nothing", expected, f"write `{empty[0]}: {{}}` to take it as it is")
     elif not chosen and cls.one_of_required:
         yield Finding((), NONE_OF_THEM, expected)

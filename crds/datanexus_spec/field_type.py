@@ -41,7 +41,7 @@ def field_type_from_text(text: str) -> DataType:
     """
     if text in NAMES:
         return DataType(Kind(text))
-    match = _DECIMAL.match(text)
+    match = _DECIMAL.fullmatch(text)
     if match is None:
         raise ValueError(EXPECTED)
     precision, scale = int(match[1]), int(match[2])

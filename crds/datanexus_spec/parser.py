@@ -117,6 +117,8 @@ def _problem(kind: type[Element], entry: ErrorDetails, origin: Origin) -> Proble
             expected = "one of " + ", ".join(fields_of(parent)) if parent else "no such field"
             near = _near_field(kind, loc)
             return Problem(origin.file, path, line, column, f"the unknown field '{loc[-1]}'", expected, near)
+        case "tuple_type" if isinstance(entry["input"], str):
+            suggestion = f"[{entry['input']}]"
         case "literal_error":
             options = choices(annotation_at(kind, loc))
             suggestion = nearest(entry["input"], options) if isinstance(entry["input"], str) else ""

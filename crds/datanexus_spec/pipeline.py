@@ -313,7 +313,7 @@ class FilesSink(Element):
     """Files in a folder, one for each cut that has rows."""
 
     path: Text
-    """The folder, relative to the data folder; it is made."""
+    """The folder, relative to the resource file; it is made."""
     format: SinkFormat
     """How rows are written."""
 
@@ -384,7 +384,7 @@ class PipelineSpec(Element):
         NotYet("a pinned revision"),
     ] = None
     """The revision to run, whatever the rest says."""
-    state_change: Annotated[StateChange | None, NotYet("a change of state by Rebuild or Reset")] = None
+    state_change: StateChange | None = None
     """Permission for one change that does not fit the stored state."""
 
     rules: ClassVar[tuple[Rule, ...]] = (

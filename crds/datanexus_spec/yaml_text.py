@@ -7,7 +7,7 @@ no dates; what Kubernetes reads from a file is what is read here. `${NAME}` in a
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -78,7 +78,8 @@ class YamlText:
             found, expected = halves[2], f"{halves[1]} ({error.context})" if error.context else halves[1]
         else:
             found = told.removeprefix("found ")
-        self.problems.append(Problem(self.file, "", line, column, found, expected))
+        suggestion = _QUOTE_VARIABLE if mark and self.text[mark.index - 1 : mark.index + 1] == "${" else ""
+        self.problems.append(Problem(self.file, "", line, column, found, expected, suggestion))
 
     def _value(self, node: yaml.Node | None, loc: Loc) -> Any:
         if node is None:
@@ -131,6 +132,8 @@ class YamlText:
 
     def _scalar(self, written: str, style: str | None, loc: Loc) -> Any:
         text = self._substituted(written, loc)
+        if text != written:
+            self._values[loc] = replace(self._values[loc], text=text)
         if text is None or style is not None:
             return text
         if _NULL.match(text):
@@ -173,4 +176,5 @@ class YamlText:
         self.problems.append(Problem(self.file, path_from_loc(loc), place.line, place.column, found, expected))
 
 
+_QUOTE_VARIABLE = "between braces quote a variable, or write `name: ${NAME}` on a line of its own"
 _DEPTH_EXPECTED = f"at most {DEPTH_MAX} levels and {NODES_MAX:,} values"
