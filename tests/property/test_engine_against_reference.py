@@ -1,0 +1,318 @@
+"""The engine against the naive reference, over random pipelines and streams.
+
+Every commit of a run is recorded where the engine hands it to the store, and held against the reference after each cut:
+watermark, split watermarks, tables (built by applying the changes, which must fit), counters, quarantine and the rows
+sinks get; then the SQL views and the sink files at the end. A failure names its seed and case.
+"""
+
+import asyncio
+import datetime as dt
+import json
+import os
+import random
+import struct
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet
+import pytest
+
+from datanexus import wiring
+from datanexus.engine.reader import CutSchedule
+from datanexus.pipeline_files import read_pipelines
+from datanexus.ports.store import Cut, CutRecord, OutboxEntry
+from tests.property.streams import Case, coverage, generate
+from tests.reference import description
+from tests.reference.description import CutResult, Outcome, TableRow
+from tests.reference.pipeline import joined, run, run_cuts
+
+CASES = 400
+CASES_OF_A_RUN = 40
+_SOAK = os.environ.get("DATANEXUS_SOAK") == "1"
+_SEED = int(os.environ.get("DATANEXUS_SEED", random.SystemRandom().randrange(10**6)))
+_CHUNK = 10
+_EPOCH_DAY = dt.date(1970, 1, 1).toordinal()
+Rows = dict[tuple[Any, ...], tuple[Any, ...]]
+
+
+@dataclass
+class Recorded:
+    """What the engine handed to its store, in order."""
+
+    cuts: list[Cut] = field(default_factory=list)
+    logged: Sequence[CutRecord] = ()
+    counters: Mapping[str, int] = field(default_factory=dict)
+    views: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
+
+
+class _Recorder:
+    """A store that also keeps every cut it commits; all else goes to the real one."""
+
+    def __init__(self, store: Any, recorded: Recorded) -> None:
+        self._store = store
+        self._recorded = recorded
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def commit(self, pipeline: str, epoch: int, cut: Cut) -> Sequence[OutboxEntry]:
+        unpublished: Sequence[OutboxEntry] = await self._store.commit(pipeline, epoch, cut)
+        self._recorded.cuts.append(cut)
+        return unpublished
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("chunk", range((CASES if _SOAK else CASES_OF_A_RUN) // _CHUNK))
+def test_the_engine_equals_the_reference(chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    offset = 0 if _SOAK else _SEED % (CASES // CASES_OF_A_RUN) * CASES_OF_A_RUN
+    cases = [generate(_SEED, offset + chunk * _CHUNK + number) for number in range(_CHUNK)]
+    print(f"seed {_SEED}, cases {offset + chunk * _CHUNK} …; {coverage(cases)}")
+    for number, case in enumerate(cases):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        problems = compare(case, folder, monkeypatch)
+        assert [] == problems[:5], f"seed {_SEED}, case {offset + chunk * _CHUNK + number}, in {folder}"
+
+
+def compare(case: Case, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Run one case both ways; every difference as a sentence."""
+    file = case.write(folder)
+    recorded = run_engine(case, file, folder / "data", monkeypatch)
+    cuts = [cut for cut in recorded.cuts if not cut.terminal]
+    expected = run(case.pipeline, case.splits, [_schedule(cut.record) for cut in cuts], _reference_us(recorded))
+    problems = _tiling_problems(case, cuts, _reference_us(recorded))
+    tables: dict[str, Rows] = {view.name: {} for view in case.pipeline.views}
+    counters: Counter[str] = Counter()
+    quarantine: Counter[tuple[Any, ...]] = Counter()
+    for cut, result in zip(cuts, expected.cuts, strict=True):
+        counters.update(cut.counters)
+        quarantine.update(_quarantined(cut))
+        place = f"cut {cut.record.seq}"
+        problems += [f"{place}: {problem}" for problem in _apply(case, tables, cut)]
+        problems += [f"{place}: {problem}" for problem in _cut_problems(cut, result, counters, quarantine)]
+        for view in case.pipeline.views:
+            actual_finals = _outbox_rows(case, view.name, cut)
+            problems += [
+                f"{place}, view {view.name}: {problem}"
+                for problem in (
+                    *_row_problems(_expected_rows(result.tables[view.name].values()), tables[view.name]),
+                    *_row_problems(_expected_rows(result.finals[view.name]), actual_finals, "final "),
+                )
+            ]
+        if problems:
+            return problems
+    return _end_problems(case, expected, recorded, folder)
+
+
+def run_engine(case: Case, file: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Recorded:
+    """One embedded run to the end of input, with everything it committed."""
+    recorded = Recorded()
+    open_store = wiring.open_store
+    with monkeypatch.context() as patch:
+        patch.setattr(wiring, "open_store", lambda path: _Recorder(open_store(path), recorded))
+        asyncio.run(_run(case, file, data, recorded))
+    return recorded
+
+
+async def _run(case: Case, file: Path, data: Path, recorded: Recorded) -> None:
+    settings = wiring.RunSettings(data=data, schedule=CutSchedule(case.quantum, case.cut_records))
+    await wiring.run_pipelines(read_pipelines([file], {}), settings, lambda _: None, asyncio.Event())
+    async with wiring.stored_results(data) as store:
+        recorded.logged = await store.cuts("random", 0)
+        recorded.counters = await store.counters("random")
+        for view in case.pipeline.views:
+            rows = await store.query(f'SELECT * FROM "random"."{view.name}"')
+            recorded.views[view.name] = _tuples(rows)
+
+
+def _schedule(record: CutRecord) -> description.Cut:
+    """A logged cut as the reference takes it."""
+    finished = [name for name, split in json.loads(record.splits).items() if split["status"] == "finished"]
+    return description.Cut(tuple((name, rows) for name, rows in json.loads(record.reads)), frozenset(finished))
+
+
+def _reference_us(recorded: Recorded) -> int:
+    return recorded.cuts[0].record.reference_us if recorded.cuts else 0
+
+
+def _tiling_problems(case: Case, cuts: Sequence[Cut], reference_us: int) -> list[str]:
+    """The cuts read every record of every split once, in the stated order."""
+    planned = run_cuts(case.pipeline, case.splits, reference_us, case.quantum, case.cut_records)
+    actual = [_schedule(cut.record) for cut in cuts]
+    problems = []
+    if [cut.record.seq for cut in cuts] != list(range(1, len(cuts) + 1)):
+        problems.append(f"cuts are numbered {[cut.record.seq for cut in cuts]}")
+    read: Counter[str] = Counter()
+    for cut in actual:
+        for name, rows in cut.reads:
+            read[name] += rows
+    sizes = {name: len(records) for name, records in case.splits.items() if records}
+    if dict(read) != sizes:
+        problems.append(f"records read: expected {sizes}, got {dict(read)}")
+    for number, (expected, found) in enumerate(zip(planned, actual, strict=False), 1):
+        if joined(expected.reads) != joined(found.reads) or expected.finished != found.finished:
+            problems.append(f"schedule of cut {number}: expected {expected}, got {found}")
+    return problems
+
+
+def _cut_problems(
+    cut: Cut, result: CutResult, counters: Counter[str], quarantine: Counter[tuple[Any, ...]]
+) -> list[str]:
+    """Watermarks, counters and quarantine after a cut."""
+    problems = []
+    if result.watermark_us != cut.record.watermark_us:
+        problems.append(f"watermark: expected {result.watermark_us}, got {cut.record.watermark_us}")
+    splits = {name: split["watermark_us"] for name, split in json.loads(cut.record.splits).items()}
+    if result.split_watermarks_us != splits:
+        problems.append(f"split watermarks: expected {result.split_watermarks_us}, got {splits}")
+    expected = {name: count for name, count in result.counters.items() if count}
+    if expected != {name: counters[name] for name in counters if counters[name] and name in result.counters}:
+        problems.append(f"counters: expected {expected}, got {dict(counters)}")
+    wanted = Counter((one.split, one.position, one.stage, one.subject) for one in result.quarantine)
+    if wanted != quarantine:
+        problems.append(f"quarantine: missing {wanted - quarantine}, unexpected {quarantine - wanted}")
+    return problems
+
+
+def _quarantined(cut: Cut) -> list[tuple[Any, ...]]:
+    rows = cut.quarantined.to_pylist()
+    return [
+        (row["split"], row["position"], row["stage"], row["subject"] if row["stage"] == "late" else "") for row in rows
+    ]
+
+
+def _apply(case: Case, tables: dict[str, Rows], cut: Cut) -> list[str]:
+    """Change the tables as the cut says; what does not fit is a problem."""
+    problems = []
+    for change in cut.changes:
+        table, groups = tables[change.view], _group_count(case, change.view)
+        deleted = _tuples(change.deleted)
+        absent = [row for row in deleted if table.pop(_key(row, groups), None) is None]
+        problems += [f"view {change.view} deletes a row that is not there: {row}" for row in absent]
+        for row in _tuples(change.replaced):
+            if _key(row, groups) not in table:
+                problems.append(f"view {change.view} replaces a row that is not there: {row}")
+            table[_key(row, groups)] = row
+        for row in _tuples(change.appended):
+            if _key(row, groups) in table:
+                problems.append(f"view {change.view} appends a row that is there: {row}")
+            table[_key(row, groups)] = row
+    return problems
+
+
+def _group_count(case: Case, view: str) -> int:
+    return next(len(one.group_by) for one in case.pipeline.views if one.name == view)
+
+
+def _key(row: tuple[Any, ...], groups: int) -> tuple[Any, ...]:
+    return (row[0], *row[2 : 2 + groups])
+
+
+def _outbox_rows(case: Case, view: str, cut: Cut) -> Rows:
+    """What the cut hands to the view's sink."""
+    groups, rows = _group_count(case, view), {}
+    for entry in cut.outbox:
+        if entry.sink == f"out_{view}" and entry.rows:
+            for row in _tuples(pa.ipc.open_stream(entry.rows).read_all()):
+                assert _key(row, groups) not in rows, f"final twice: {row}"
+                rows[_key(row, groups)] = row
+    return rows
+
+
+def _end_problems(case: Case, expected: Outcome, recorded: Recorded, folder: Path) -> list[str]:
+    """What the terminal cut leaves: the SQL views, all rows final, and the files of the sinks."""
+    problems = []
+    if [cut.record for cut in recorded.cuts if not cut.terminal][-1:] != list(recorded.logged[-1:]):
+        problems.append("the log of cuts does not end with the last cut")
+    for view in case.pipeline.views:
+        rows = {_key(row, len(view.group_by)): row[:-1] for row in recorded.views[view.name]}
+        if len(rows) != len(recorded.views[view.name]):
+            problems.append(f"view {view.name}: rows that share a key")
+        if not all(row[-1] for row in recorded.views[view.name]):
+            problems.append(f"view {view.name}: a row is not final after the end")
+        wanted = _expected_rows(expected.tables[view.name].values())
+        problems += [f"end, view {view.name}: {problem}" for problem in _row_problems(wanted, rows)]
+        problems += _file_problems(view.name, wanted, folder / "out" / view.name)
+    return problems
+
+
+def _file_problems(view: str, wanted: Rows, folder: Path) -> list[str]:
+    """The sink files together hold each final row once. Text formats are compared by window and count of rows."""
+    files = sorted(file for file in folder.glob("*") if file.is_file()) if folder.exists() else []
+    readers = {
+        "parquet": pyarrow.parquet.read_table,
+        "ndjson": pyarrow.json.read_json,
+        "csv": pyarrow.csv.read_csv,
+    }
+    rows = 0
+    for file in files:
+        table = readers[next(name for name in readers if f".{name}" in file.name)](file)
+        rows += table.num_rows
+        if file.suffix == ".parquet":
+            found = Counter(_exact(row) for row in _tuples(table))
+            missing = found - Counter(_exact(row) for row in wanted.values())
+            if missing:
+                return [f"sink of {view}: unexpected rows in {file.name}: {list(missing)[:2]}"]
+    return [] if rows == len(wanted) else [f"sink of {view}: {rows} rows in {len(files)} files, expected {len(wanted)}"]
+
+
+def _expected_rows(rows: Iterable[TableRow]) -> Rows:
+    return {
+        (row.window_start_us, *row.group): (row.window_start_us, row.window_end_us, *row.group, *row.values)
+        for row in rows
+    }
+
+
+def _row_problems(expected: Rows, actual: Rows, what: str = "") -> list[str]:
+    """Rows missing, unexpected or different, values compared bit for bit."""
+    problems = [f"missing {what}row {expected[key]}" for key in expected.keys() - actual.keys()]
+    problems += [f"unexpected {what}row {actual[key]}" for key in actual.keys() - expected.keys()]
+    problems += [
+        f"{what}row {key}: expected {expected[key]}, got {actual[key]}"
+        for key in expected.keys() & actual.keys()
+        if _exact(expected[key]) != _exact(actual[key])
+    ]
+    return problems
+
+
+def _exact(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Values that are equal only where type, text and bits are."""
+    return tuple(struct.pack("<d", value) if isinstance(value, float) else _plain(value) for value in row)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple((_plain(one), count) for one, count in value)
+    if isinstance(value, Decimal | int) and not isinstance(value, bool):
+        return Decimal(value)
+    return (type(value).__name__, value)
+
+
+def _tuples(rows: pa.Table | pa.RecordBatch) -> list[tuple[Any, ...]]:
+    """Rows as tuples of the reference's values; the hash of the group key is left out."""
+    columns: dict[str, list[Any]] = defaultdict(list)
+    for name in rows.schema.names:
+        if name not in ("key_high", "key_low"):
+            columns[name] = [_value(value, rows.schema.field(name).type) for value in rows.column(name)]
+    return list(zip(*columns.values(), strict=True))
+
+
+def _value(scalar: Any, data_type: pa.DataType) -> Any:
+    if not scalar.is_valid:
+        return None
+    if pa.types.is_timestamp(data_type):
+        return scalar.cast(pa.timestamp("us", tz="UTC")).value
+    if pa.types.is_date32(data_type):
+        return scalar.as_py().toordinal() - _EPOCH_DAY
+    if pa.types.is_list(data_type):
+        return [
+            (_value(one["value"], data_type.value_type.field("value").type), one["count"].as_py()) for one in scalar
+        ]
+    return scalar.as_py()
