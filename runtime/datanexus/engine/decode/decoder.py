@@ -1,0 +1,27 @@
+"""The decoders by format."""
+
+from typing import Protocol
+
+from datanexus.engine.decode.json_decoder import JsonDecoder
+from datanexus.engine.decode.normalise import Decoded
+from datanexus.plan.physical import RecordPlan
+from datanexus.ports.source import Chunk
+from datanexus_spec.format import Format
+
+
+class Decoder(Protocol):
+    """Turns chunks of one source into the normalised record. Keeps no state between chunks."""
+
+    def decode(self, chunk: Chunk) -> Decoded:
+        """Decode all rows of a chunk: each is in `rows` or in `rejected`, never both."""
+        ...
+
+
+def new_decoder(form: Format, record: RecordPlan) -> Decoder:
+    """The decoder of one source.
+
+    Raises: InvalidInput for a timestamp format, a time zone or a pattern that cannot be read.
+    """
+    if form.ndjson is not None or form.json_document is not None:
+        return JsonDecoder(record)
+    raise AssertionError("not yet")

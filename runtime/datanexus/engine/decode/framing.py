@@ -1,0 +1,210 @@
+"""Where records begin and end in a block of bytes: lines, CSV records, the elements of JSON documents.
+
+All three are functions of the bytes alone: a block may end anywhere, what follows `consumed` is framed again with the
+next block. What is malformed is a record too, as short as can be told, so that its neighbours are found.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numba import types
+
+from datanexus.core.kernel import I64_OUT, U8, inlined, kernel
+from datanexus.engine.decode.wide import byte_matches, lowest_bit
+
+QUOTED_BYTES_MAX = 1 << 20  # of a CSV record with quoted line ends; beyond it the quote was a slip
+_LINE_END = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """The whole records of a block. `ends`: first byte after each record and its line end. `consumed`: the first byte
+    that belongs to no record yet; blank lines before it are passed."""
+
+    starts: npt.NDArray[np.int64]
+    lengths: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+    consumed: int
+
+
+def frame_lines(data: npt.NDArray[np.uint8], end: int, *, at_end: bool) -> Frames:
+    """The lines in data[:end], without LF or CRLF; empty lines are no records. `at_end`: a last one without end counts."""
+    return _framed(data, end, lambda *out: _lines(data, end, at_end, *out))
+
+
+def frame_csv(data: npt.NDArray[np.uint8], end: int, *, delimiter: str, quote: str, at_end: bool) -> Frames:
+    """The CSV records in data[:end]. A line end inside a quoted value belongs to it.
+
+    A quote opens a value only at its beginning. A quoted value that is not closed properly within 1 MiB makes a record of
+    its first line alone, which the decoder refuses.
+    """
+    delimiter_byte, quote_byte = ord(delimiter), ord(quote)
+    return _framed(data, end, lambda *out: _csv(data, end, delimiter_byte, quote_byte, at_end, *out))
+
+
+def frame_documents(data: npt.NDArray[np.uint8], end: int, *, at_end: bool) -> Frames:
+    """The objects of JSON documents in data[:end]: one, several, or the elements of arrays.
+
+    Brackets, commas and space between them are passed unjudged; anything else between them is a record, which the
+    decoder refuses.
+    """
+    return _framed(data, end, lambda *out: _documents(data, end, at_end, *out))
+
+
+def _framed(data: npt.NDArray[np.uint8], end: int, fill: Callable[..., tuple[int, int]]) -> Frames:
+    """Run a kernel with room for a guessed number of records, and again with more while it fills the room."""
+    room = int(np.count_nonzero(data[:end] == _LINE_END)) + 1
+    while True:
+        starts, lengths, ends = (np.empty(room, np.int64) for _ in range(3))
+        count, consumed = fill(starts, lengths, ends)
+        if count <= room:
+            return Frames(starts[:count], lengths[:count], ends[:count], consumed)
+        room = count
+
+
+@inlined
+def _find(b, i, end, byte):  # type: ignore[no-untyped-def]
+    """First index of a byte in b[i:end], or end."""
+    while i + 16 <= end:
+        mask = byte_matches(b, i, byte)
+        if mask != 0:
+            return i + lowest_bit(mask)
+        i += 16
+    while i < end and b[i] != byte:
+        i += 1
+    return i
+
+
+@kernel(types.UniTuple(types.int64, 2)(U8, types.int64, types.boolean, I64_OUT, I64_OUT, I64_OUT))
+def _lines(b, end, at_end, starts, lengths, ends):  # type: ignore[no-untyped-def]
+    count = 0
+    start = 0
+    while start < end:
+        close = _find(b, start, end, np.uint8(10))
+        if close == end and not at_end:
+            break
+        behind = min(close + 1, end)
+        if close > start and b[close - 1] == 13:
+            close -= 1
+        if close > start:
+            if count < starts.size:
+                starts[count] = start
+                lengths[count] = close - start
+                ends[count] = behind
+            count += 1
+        start = behind
+    return count, start
+
+
+@kernel(types.int64(U8, types.int64, types.int64, types.uint8, types.uint8))
+def _csv_end(b, start, end, delimiter, quote):  # type: ignore[no-untyped-def]
+    """Index of the line end that closes the record at start, `end` if there is none, -1 if its quotes are broken,
+    -2 if a quote is open at `end`."""
+    i = start
+    while True:
+        if i < end and b[i] == quote:
+            i += 1
+            while True:
+                i = _find(b, i, end, quote)
+                if i - start > QUOTED_BYTES_MAX:
+                    return -1
+                if i >= end:
+                    return -2
+                if i + 1 == end:
+                    return -3
+                if b[i + 1] != quote:
+                    break
+                i += 2
+            i += 1
+            if b[i] == 13 and i + 1 == end:
+                return -3
+            if b[i] == 13 and b[i + 1] == 10:
+                return i + 1
+            if b[i] == 10:
+                return i
+            if b[i] != delimiter:
+                return -1
+            i += 1
+            continue
+        while i < end and b[i] != delimiter and b[i] != 10:
+            i += 1
+        if i == end or b[i] == 10:
+            return i
+        i += 1
+
+
+@kernel(
+    types.UniTuple(types.int64, 2)(U8, types.int64, types.uint8, types.uint8, types.boolean, I64_OUT, I64_OUT, I64_OUT)
+)
+def _csv(b, end, delimiter, quote, at_end, starts, lengths, ends):  # type: ignore[no-untyped-def]
+    count = 0
+    start = 0
+    while start < end:
+        close = _csv_end(b, start, end, delimiter, quote)
+        if (close == end or close < -1) and not at_end:
+            break
+        if close == -3:
+            close = end
+        if close < 0:
+            close = _find(b, start, end, np.uint8(10))
+        behind = min(close + 1, end)
+        if close > start and b[close - 1] == 13:
+            close -= 1
+        if close > start:
+            if count < starts.size:
+                starts[count] = start
+                lengths[count] = close - start
+                ends[count] = behind
+            count += 1
+        start = behind
+    return count, start
+
+
+@inlined
+def _is_between(c):  # type: ignore[no-untyped-def]
+    return c == 32 or c == 10 or c == 13 or c == 9 or c == 44 or c == 91 or c == 93
+
+
+@kernel(types.UniTuple(types.int64, 2)(U8, types.int64, types.boolean, I64_OUT, I64_OUT, I64_OUT))
+def _documents(b, end, at_end, starts, lengths, ends):  # type: ignore[no-untyped-def]
+    count = 0
+    start = 0
+    while True:
+        while start < end and _is_between(b[start]):
+            start += 1
+        if start == end:
+            return count, start
+        i = start
+        whole = False
+        if b[i] == 123:
+            depth = 0
+            while i < end:
+                c = b[i]
+                if c == 34:
+                    # A line end cannot stand inside a string: there an open one stops, so that it hides no more.
+                    i += 1
+                    while i < end and b[i] != 34 and b[i] != 10:
+                        i += 2 if b[i] == 92 else 1
+                elif c == 123 or c == 91:
+                    depth += 1
+                elif c == 125 or c == 93:
+                    depth -= 1
+                i += 1
+                if depth == 0:
+                    whole = True
+                    break
+        else:
+            while i < end and not _is_between(b[i]) and b[i] != 123:
+                i += 1
+            whole = i < end
+        if not whole and not at_end:
+            return count, start
+        i = min(i, end)
+        if count < starts.size:
+            starts[count] = start
+            lengths[count] = i - start
+            ends[count] = i
+        count += 1
+        start = i

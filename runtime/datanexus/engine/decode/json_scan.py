@@ -1,0 +1,482 @@
+"""The fast lane of JSON: finds the values of the used keys in flat objects and judges nothing.
+
+A row it fully understands gets one span and one tag per used key; any other row gets DOUBT and goes to `json_judge`.
+Invariant: a row that leaves here with CLEAR is a record that the judge accepts as JSON, with the same values
+(tests/property/decode holds the two against each other). The grammar is complete, only depth and length of numbers
+are bounded, so doubt is rare: duplicate keys, escapes in keys, nesting beyond 60, whatever is broken.
+"""
+
+import numpy as np
+from numba import types
+
+from datanexus.core.kernel import I64, I64_2D_OUT, U8, U8_2D_OUT, U8_OUT, inlined, kernel
+from datanexus.engine.decode.wide import lowest_bit, string_stops
+
+# What a span is. Numbers, true, false and nested values span their JSON text, strings what lies between the quotes.
+MISSING = 0
+NULL = 1
+TRUE = 2
+FALSE = 3
+INTEGER = 4  # a JSON number of digits only
+NUMBER = 5  # a JSON number with a fraction or an exponent
+STRING = 6  # valid UTF-8 without escapes
+ESCAPED = 7  # a string with escapes, all of them valid
+NESTED = 8  # an object or array
+TEXT = 9  # a text of CSV or of a pattern: not typed yet, NULL when empty
+QUOTED = 10  # a quoted CSV text: not typed yet, not NULL when empty
+
+CLEAR = 0
+DOUBT = 1
+
+_DEPTH_MAX = 60  # bits of the stack of open brackets
+_DIGITS_MAX = 40  # with an exponent of at most two digits: far from the end of float64
+_REMEMBERED = 64  # members of the previous row whose keys are tried first
+
+
+@inlined
+def _after_space(b, i, end):  # type: ignore[no-untyped-def]
+    while i < end and (b[i] == 32 or b[i] == 10 or b[i] == 13 or b[i] == 9):
+        i += 1
+    return i
+
+
+@inlined
+def utf8_after(b, i, end):  # type: ignore[no-untyped-def]
+    """Index after the multi-byte character at i, or -1 where it is no valid UTF-8."""
+    c = b[i]
+    size = 0
+    low = 0x80
+    high = 0xBF
+    if 0xC2 <= c <= 0xDF:
+        size = 2
+    elif 0xE0 <= c <= 0xEF:
+        size = 3
+        if c == 0xE0:
+            low = 0xA0
+        elif c == 0xED:
+            high = 0x9F
+    elif 0xF0 <= c <= 0xF4:
+        size = 4
+        if c == 0xF0:
+            low = 0x90
+        elif c == 0xF4:
+            high = 0x8F
+    if size == 0 or i + size > end or b[i + 1] < low or b[i + 1] > high:
+        return np.int64(-1)
+    for k in range(2, size):
+        if b[i + k] < 0x80 or b[i + k] > 0xBF:
+            return np.int64(-1)
+    return np.int64(i + size)
+
+
+@inlined
+def hex_digit(c):  # type: ignore[no-untyped-def]
+    """0 to 15, or -1."""
+    if 48 <= c <= 57:
+        return np.int64(c) - 48
+    if 97 <= c <= 102:
+        return np.int64(c) - 87
+    if 65 <= c <= 70:
+        return np.int64(c) - 55
+    return np.int64(-1)
+
+
+@kernel(types.int64(U8, types.int64, types.int64))
+def code_unit(b, i, end):  # type: ignore[no-untyped-def]
+    """The four hex digits at i as a number, or -1."""
+    if i + 4 > end:
+        return -1
+    value = 0
+    for k in range(4):
+        digit = hex_digit(b[i + k])
+        if digit < 0:
+            return -1
+        value = value * 16 + digit
+    return value
+
+
+@kernel(types.int64(U8, types.int64, types.int64))
+def _escape_after(b, i, end):  # type: ignore[no-untyped-def]
+    """Index after the escape whose backslash is at i; -1 for a broken one, a NUL or half a surrogate pair."""
+    if i + 1 >= end:
+        return -1
+    c = b[i + 1]
+    if c == 34 or c == 92 or c == 47 or c == 98 or c == 102 or c == 110 or c == 114 or c == 116:
+        return i + 2
+    if c != 117:
+        return -1
+    unit = code_unit(b, i + 2, end)
+    if unit <= 0 or 0xDC00 <= unit <= 0xDFFF:
+        return -1
+    if unit < 0xD800 or unit > 0xDFFF:
+        return i + 6
+    if i + 12 > end or b[i + 6] != 92 or b[i + 7] != 117:
+        return -1
+    low = code_unit(b, i + 8, end)
+    return i + 12 if 0xDC00 <= low <= 0xDFFF else -1
+
+
+@inlined
+def _next_stop(b, i):  # type: ignore[no-untyped-def]
+    """First index from i on with a control, quote, backslash or non-ASCII byte, or the end of the buffer."""
+    n = b.size
+    while i + 16 <= n:
+        mask = string_stops(b, i)
+        if mask != 0:
+            return i + lowest_bit(mask)
+        i += 16
+    while i < n:
+        c = b[i]
+        if c < 32 or c == 34 or c == 92 or c > 127:
+            return i
+        i += 1
+    return i
+
+
+@kernel(types.UniTuple(types.int64, 2)(U8, types.int64, types.int64))
+def _string_end_slow(b, i, end):  # type: ignore[no-untyped-def]
+    escaped = 0
+    while True:
+        i = _next_stop(b, i)
+        if i >= end:
+            return -1, 0
+        c = b[i]
+        if c == 34:
+            return i, escaped
+        if c > 127:
+            i = utf8_after(b, i, end)
+        elif c == 92:
+            escaped = 1
+            i = _escape_after(b, i, end)
+        else:
+            return -1, 0
+        if i < 0:
+            return -1, 0
+
+
+@inlined
+def _string_end(b, i, end):  # type: ignore[no-untyped-def]
+    """(index of the closing quote, whether there are escapes) of the string whose text begins at i; -1: doubt."""
+    stop = _next_stop(b, i)
+    if stop < end and b[stop] == 34:
+        return stop, np.int64(0)
+    return _string_end_slow(b, stop, end)
+
+
+@kernel(types.UniTuple(types.int64, 2)(U8, types.int64, types.int64))
+def number_end(b, i, end):  # type: ignore[no-untyped-def]
+    """(index after the JSON number at i, its tag); -1: no number, or one so long that only the judge shall read it."""
+    begin = i
+    tag = INTEGER
+    if i < end and b[i] == 45:
+        i += 1
+    first = i
+    while i < end and 48 <= b[i] <= 57:
+        i += 1
+    if i == first or (b[first] == 48 and i - first > 1):
+        return -1, 0
+    if i < end and b[i] == 46:
+        tag = NUMBER
+        i += 1
+        first = i
+        while i < end and 48 <= b[i] <= 57:
+            i += 1
+        if i == first:
+            return -1, 0
+    if i - begin > _DIGITS_MAX:
+        return -1, 0
+    if i < end and (b[i] == 101 or b[i] == 69):
+        tag = NUMBER
+        i += 1
+        if i < end and (b[i] == 43 or b[i] == 45):
+            i += 1
+        first = i
+        while i < end and 48 <= b[i] <= 57:
+            i += 1
+        if i == first or i - first > 2:
+            return -1, 0
+    return i, tag
+
+
+@kernel(types.UniTuple(types.int64, 2)(U8, types.int64, types.int64))
+def _literal_end(b, i, end):  # type: ignore[no-untyped-def]
+    c = b[i]
+    if c == 116 and i + 4 <= end and b[i + 1] == 114 and b[i + 2] == 117 and b[i + 3] == 101:
+        return i + 4, TRUE
+    if c == 102 and i + 5 <= end and b[i + 1] == 97 and b[i + 2] == 108 and b[i + 3] == 115 and b[i + 4] == 101:
+        return i + 5, FALSE
+    if c == 110 and i + 4 <= end and b[i + 1] == 117 and b[i + 2] == 108 and b[i + 3] == 108:
+        return i + 4, NULL
+    return -1, 0
+
+
+@inlined
+def _scalar_end(b, i, end):  # type: ignore[no-untyped-def]
+    c = b[i]
+    if c == 45 or 48 <= c <= 57:
+        return number_end(b, i, end)
+    return _literal_end(b, i, end)
+
+
+@kernel(types.int64(U8, types.int64, types.int64))
+def value_end(b, i, end):  # type: ignore[no-untyped-def]
+    """Index after the complete JSON value at i, of any nesting up to 60; -1: doubt."""
+    depth = 0
+    objects = np.uint64(0)  # one bit per open bracket, the innermost lowest
+    state = 0  # 0: a value must come, 1: a key must come, 2: a value has ended
+    while True:
+        if state == 2 and depth == 0:
+            return i
+        i = _after_space(b, i, end)
+        if i >= end:
+            return -1
+        c = b[i]
+        if state == 0:
+            if c == 123 or c == 91:
+                depth += 1
+                if depth > _DEPTH_MAX:
+                    return -1
+                is_object = np.uint64(1) if c == 123 else np.uint64(0)
+                objects = (objects << np.uint64(1)) | is_object
+                i = _after_space(b, i + 1, end)
+                if i >= end:
+                    return -1
+                if b[i] == c + 2:
+                    i += 1
+                    depth -= 1
+                    objects >>= np.uint64(1)
+                    state = 2
+                elif c == 123:
+                    state = 1
+            elif c == 34:
+                i = _string_end(b, i + 1, end)[0] + 1
+                if i == 0:
+                    return -1
+                state = 2
+            else:
+                i = _scalar_end(b, i, end)[0]
+                if i < 0:
+                    return -1
+                state = 2
+        elif state == 1:
+            if c != 34:
+                return -1
+            i = _string_end(b, i + 1, end)[0] + 1
+            if i == 0:
+                return -1
+            i = _after_space(b, i, end)
+            if i >= end or b[i] != 58:
+                return -1
+            i += 1
+            state = 0
+        else:
+            inside_object = objects & np.uint64(1)
+            if c == 44:
+                state = 1 if inside_object else 0
+            elif (c == 125 and inside_object) or (c == 93 and not inside_object):
+                depth -= 1
+                objects >>= np.uint64(1)
+            else:
+                return -1
+            i += 1
+
+
+@kernel(types.void(U8, I64, I64, U8, I64, types.boolean, I64_2D_OUT, I64_2D_OUT, U8_2D_OUT, U8_OUT))
+def scan_objects(b, starts, lengths, names, name_offsets, only_known, begins, sizes, tags, status):  # type: ignore[no-untyped-def]
+    """Find the values of the named keys in every row.
+
+    Shape:   names: concatenated keys; begins, sizes, tags: one row per key, one column per record; tags come as zeros.
+             only_known: a key that has no name is doubt (unknownFields: Reject).
+    Cost:    the keys of the previous row are tried first, in their order; a changed order costs a linear search.
+    """
+    known = name_offsets.size - 1
+    key_begins = np.zeros(_REMEMBERED, np.int64)
+    key_sizes = np.zeros(_REMEMBERED, np.int64)
+    key_slots = np.zeros(_REMEMBERED, np.int64)
+    remembered = 0
+    for row in range(starts.size):
+        status[row] = DOUBT
+        i = starts[row]
+        end = i + lengths[row]
+        i = _after_space(b, i, end)
+        if i >= end or b[i] != 123:
+            continue
+        i = _after_space(b, i + 1, end)
+        if i < end and b[i] == 125:
+            if _after_space(b, i + 1, end) == end:
+                status[row] = CLEAR
+            continue
+        member = 0
+        while True:
+            if i >= end or b[i] != 34:
+                break
+            i += 1
+            slot = -2
+            if member < remembered:
+                begin = key_begins[member]
+                size = key_sizes[member]
+                if i + size < end and b[i + size] == 34:
+                    equal = True
+                    for k in range(size):
+                        if b[begin + k] != b[i + k]:
+                            equal = False
+                            break
+                    if equal:
+                        slot = key_slots[member]
+                        i += size + 1
+            if slot == -2:
+                close, escaped = _string_end(b, i, end)
+                if close < 0 or escaped:
+                    break
+                slot = -1
+                size = close - i
+                for name in range(known):
+                    first = name_offsets[name]
+                    if name_offsets[name + 1] - first != size:
+                        continue
+                    equal = True
+                    for k in range(size):
+                        if names[first + k] != b[i + k]:
+                            equal = False
+                            break
+                    if equal:
+                        slot = name
+                        break
+                if member < _REMEMBERED:
+                    key_begins[member] = i
+                    key_sizes[member] = size
+                    key_slots[member] = slot
+                    remembered = max(remembered, member + 1)
+                i = close + 1
+            if slot < 0:
+                if only_known:
+                    break
+            elif tags[slot, row] != MISSING:
+                break
+            if i >= end or b[i] != 58:
+                i = _after_space(b, i, end)
+                if i >= end or b[i] != 58:
+                    break
+            i += 1
+            if i < end and b[i] <= 32:
+                i = _after_space(b, i, end)
+            if i >= end:
+                break
+            c = b[i]
+            if c == 34:
+                i += 1
+                close, escaped = _string_end(b, i, end)
+                if close < 0:
+                    break
+                if slot >= 0:
+                    begins[slot, row] = i
+                    sizes[slot, row] = close - i
+                    tags[slot, row] = ESCAPED if escaped else STRING
+                i = close + 1
+            else:
+                if c == 123 or c == 91:
+                    close = value_end(b, i, end)
+                    tag = NESTED
+                else:
+                    close, tag = _scalar_end(b, i, end)
+                if close < 0:
+                    break
+                if slot >= 0:
+                    begins[slot, row] = i
+                    sizes[slot, row] = close - i
+                    tags[slot, row] = tag
+                i = close
+            if i < end and b[i] <= 32:
+                i = _after_space(b, i, end)
+            if i >= end:
+                break
+            member += 1
+            if b[i] == 44:
+                i += 1
+                if i < end and b[i] <= 32:
+                    i = _after_space(b, i, end)
+                continue
+            if b[i] == 125 and (i + 1 == end or _after_space(b, i + 1, end) == end):
+                status[row] = CLEAR
+            break
+
+
+@kernel(types.int64(U8))
+def nesting_depth(b):  # type: ignore[no-untyped-def]
+    """Deepest bracket outside strings, of any bytes."""
+    depth = 0
+    deepest = 0
+    i = 0
+    while i < b.size:
+        c = b[i]
+        if c == 34:
+            i += 1
+            while i < b.size and b[i] != 34:
+                i += 2 if b[i] == 92 else 1
+        elif c == 123 or c == 91:
+            depth += 1
+            deepest = max(deepest, depth)
+        elif c == 125 or c == 93:
+            depth -= 1
+        i += 1
+    return deepest
+
+
+@kernel(types.int64(U8, types.int64))
+def _valid_value_end(b, i):  # type: ignore[no-untyped-def]
+    """Index after the value at i of a text known to be valid JSON."""
+    depth = 0
+    while i < b.size:
+        c = b[i]
+        if c == 34:
+            i += 1
+            while i < b.size and b[i] != 34:
+                i += 2 if b[i] == 92 else 1
+            i += 1
+        elif c == 123 or c == 91:
+            depth += 1
+            i += 1
+        elif c == 125 or c == 93:
+            if depth == 0:
+                return i
+            depth -= 1
+            i += 1
+        elif depth == 0 and (c == 44 or c == 32 or c == 10 or c == 13 or c == 9):
+            return i
+        else:
+            i += 1
+            continue
+        if depth == 0:
+            return i
+    return i
+
+
+@kernel(types.int64(U8, I64_2D_OUT))
+def member_spans(b, spans):  # type: ignore[no-untyped-def]
+    """Spans of the keys (with quotes) and values of an object, or of the elements of an array, known to be valid JSON.
+
+    Shape:   spans: (key begin, key end, value begin, value end) per member; keys of array elements are empty.
+    Returns: the number of members; only those that fit are written, so a call with no room counts.
+    """
+    i = _after_space(b, 0, b.size)
+    is_object = b[i] == 123
+    i = _after_space(b, i + 1, b.size)
+    count = 0
+    while i < b.size and b[i] != 125 and b[i] != 93:
+        key_begin = i
+        key_end = i
+        if is_object:
+            key_end = _valid_value_end(b, i)
+            i = _after_space(b, key_end, b.size)
+            i = _after_space(b, i + 1, b.size)
+        close = _valid_value_end(b, i)
+        if count < spans.shape[0]:
+            spans[count, 0] = key_begin
+            spans[count, 1] = key_end
+            spans[count, 2] = i
+            spans[count, 3] = close
+        count += 1
+        i = _after_space(b, close, b.size)
+        if i < b.size and b[i] == 44:
+            i = _after_space(b, i + 1, b.size)
+    return count
