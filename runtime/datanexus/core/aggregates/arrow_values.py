@@ -74,7 +74,7 @@ def from_words(data_type: pa.DataType, words: Words, valid: Mask) -> pa.Array:
     if pa.types.is_boolean(data_type):
         data: Any = np.packbits(words != 0, bitorder="little")
     elif is_float(data_type):
-        data = np.where(words < 0, words ^ MAGNITUDE_BITS, words)
+        data = words_to_floats(words)
     elif data_type.bit_width == 32:
         data = words.astype(np.int32)
     else:
@@ -115,6 +115,17 @@ def pieces(starts: Words, lengths: Words) -> Words:
     ends = np.cumsum(lengths)
     indices: Words = np.arange(int(ends[-1]) if ends.size else 0) + np.repeat(starts - (ends - lengths), lengths)
     return indices
+
+
+def floats_to_words(floats: Floats) -> Words:
+    """The ordered words of float64 values: what `float_word` gives in a kernel."""
+    bits = (floats + 0.0).view(np.int64)
+    words = np.where(bits < 0, bits ^ MAGNITUDE_BITS, bits)
+    return np.where(np.isnan(floats), NAN_WORD, words)
+
+
+def words_to_floats(words: Words) -> Floats:
+    return np.where(words < 0, words ^ MAGNITUDE_BITS, words).view(np.float64)
 
 
 @inlined

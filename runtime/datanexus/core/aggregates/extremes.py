@@ -39,7 +39,7 @@ class Extreme(RowAccumulator):
 
     def merge(self, slots: Slots, other: Self, other_slots: Slots) -> None:
         seen, words = _columns(other.rows, other_slots)
-        _extreme(self.rows.words, slots, words, seen != 0, self._greatest, False)  # noqa: FBT003
+        _extreme(self.rows.words, slots, words, seen != 0, self._greatest, False)
 
     def finish(self, slots: Slots, context: FinishContext) -> pa.Array:
         rows = self.rows.words[slots]
@@ -91,7 +91,7 @@ class Edge(RowAccumulator):
 
     def merge(self, slots: Slots, other: Self, other_slots: Slots) -> None:
         seen, times, words = _columns(other.rows, other_slots)
-        _edge(self.rows.words, slots, times, words, seen != 0, self._latest, False)  # noqa: FBT003
+        _edge(self.rows.words, slots, times, words, seen != 0, self._latest, False)
 
     def finish(self, slots: Slots, context: FinishContext) -> pa.Array:
         rows = self.rows.words[slots]
