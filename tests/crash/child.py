@@ -2,7 +2,7 @@
 
     python -m tests.crash.child PIPELINE DATA QUANTUM CUT_ROWS SNAPSHOT_EVERY [FAILPOINT] [--fresh]
 
-Prints the names of all failpoints it reached, one a line and flushed, so that a test can see how far it came.
+Prints `ready` when everything is loaded and the work begins.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ def main(arguments: list[str]) -> int:
         failpoint="".join(failpoint),
     )
     pipelines = read_pipelines([Path(pipeline)], {})
+    print("ready", flush=True)
     asyncio.run(run_pipelines(pipelines, settings, lambda _: None, asyncio.Event()))
     return 0
 

@@ -98,8 +98,9 @@ class Partition:
 
     @property
     def nbytes(self) -> int:
-        states = [*self._views.values(), *self._partials.values()]
-        return sum(state.nbytes for state in states) + (self._dedup.nbytes if self._dedup else 0)
+        views = sum(state.nbytes for state in self._views.values())
+        partials = sum(state.nbytes for state in self._partials.values())
+        return views + partials + (self._dedup.nbytes if self._dedup else 0)
 
     def components(self) -> Mapping[str, Segments]:
         """State by component: `dedup`, `view.<name>.<fingerprint>`. Taken at a cut, when partials are empty."""

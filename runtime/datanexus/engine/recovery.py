@@ -19,7 +19,8 @@ from datanexus.plan.physical import PhysicalPlan
 from datanexus.ports.source import Source
 from datanexus.ports.store import CutRecord, Fence, Store
 from datanexus_spec.errors import Corrupt
-from datanexus_spec.pipeline import Format, PipelineSource
+from datanexus_spec.format import Format
+from datanexus_spec.pipeline import PipelineSource
 
 
 @dataclass(slots=True)
@@ -93,7 +94,7 @@ def source_format(source: PipelineSource) -> Format:
         return source.files.format
     if source.stdin is not None:
         return source.stdin.format
-    return Format(arrow={})
+    return Format.model_validate({"arrow": {}})
 
 
 async def _open_splits(sources: Sequence[Source], splits_json: str) -> list[OpenSplit]:

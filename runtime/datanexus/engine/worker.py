@@ -51,7 +51,7 @@ class WorkerSettings:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run is, for people. `holder`: the split that holds the watermark back; empty when none does."""
+    """Where a run is, for people. `holder`: the split that decides how far the watermark is."""
 
     pipeline: str
     records: int
@@ -59,7 +59,7 @@ class Progress:
     total_bytes: int | None
     watermark_us: int
     seq: int
-    holder: str
+    holder: str | None
 
 
 @dataclass(frozen=True, slots=True)
