@@ -131,6 +131,10 @@ class Store(Protocol):
         """What is stored of a pipeline; None for a new one."""
         ...
 
+    async def pipelines(self) -> Sequence[PipelineRecord]:
+        """What is stored of all pipelines, by name."""
+        ...
+
     @writes
     async def claim(
         self, record: PipelineRecord, views: Sequence[ViewSpec], final_offset_us: Mapping[str, int]

@@ -72,6 +72,10 @@ class DuckStore:
         rows = self._rows("pipelines", "revision, spec, layout", f"name = {text(name)}")
         return PipelineRecord(name, **rows[0]) if rows else None
 
+    async def pipelines(self) -> Sequence[PipelineRecord]:
+        rows = self._rows("pipelines", "name, revision, spec, layout", "true", "name")
+        return [PipelineRecord(**row) for row in rows]
+
     async def claim(
         self, record: PipelineRecord, views: Sequence[ViewSpec], final_offset_us: Mapping[str, int]
     ) -> Fence:
