@@ -1,0 +1,125 @@
+# ruff: noqa: PLC0415 - commands are loaded on use, see below
+"""The command line: which commands there are, their flags, and nothing else.
+
+What a command does is in a module of its own, imported when the command runs: `--help`, `version`, `validate` and
+`explain` load neither the kernels nor the database. These are the only imports inside functions in the project.
+
+Exit codes: 0 done; 1 failed; 2 invalid input; 3 done, with more records in quarantine than `quarantine.max` allows.
+Results go to standard output, everything else to standard error.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from datanexus.cli.result_format import ResultFormat
+
+DATA_DEFAULT = Path(".datanexus")
+
+
+app = typer.Typer(
+    name="datanexus",
+    help="Real-time data pipelines: one YAML file turns records into exact windowed results.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+quarantine_app = typer.Typer(
+    help="Records that were refused, kept with their raw bytes and the reason.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(quarantine_app, name="quarantine")
+
+Files = Annotated[list[Path], typer.Argument(help="Pipeline files.", metavar="FILE...", show_default=False)]
+Data = Annotated[Path, typer.Option("--data", help="The data folder.", metavar="DIR")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Write messages and results as JSON lines.")]
+Output = Annotated[ResultFormat, typer.Option("--output", "-o", help="How rows are written.")]
+
+
+@app.command()
+def validate(files: Files, json_lines: JsonLines = False) -> None:
+    """Check pipeline files and tell every problem with its line and column."""
+    from datanexus.cli import planning
+
+    raise typer.Exit(planning.validate(files, json_lines=json_lines))
+
+
+@app.command()
+def explain(files: Files, json_lines: JsonLines = False) -> None:
+    """Print the plan of each pipeline: types, partition key, stages, state."""
+    from datanexus.cli import planning
+
+    raise typer.Exit(planning.explain(files, json_lines=json_lines))
+
+
+@app.command()
+def run(
+    files: Files,
+    data: Data = DATA_DEFAULT,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget what the folder has of these pipelines.")] = False,
+    rows: Annotated[int, typer.Option("--rows", help="Rows of each view to show at the end.", min=0)] = 0,
+    json_lines: JsonLines = False,
+) -> None:
+    """Run pipelines to the end of their input; after a stop or a crash the next run goes on from the last cut."""
+    from datanexus.cli import running
+
+    raise typer.Exit(running.run(files, data, fresh=fresh, rows=rows, json_lines=json_lines))
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="One SELECT; a view is PIPELINE.VIEW.", metavar="SQL")],
+    data: Data = DATA_DEFAULT,
+    output: Output = ResultFormat.TABLE,
+    json_lines: JsonLines = False,
+) -> None:
+    """Ask the results in a data folder."""
+    from datanexus.cli import querying
+
+    raise typer.Exit(querying.query(sql, data, output, json_lines=json_lines))
+
+
+@quarantine_app.command("list")
+def quarantine_list(
+    pipeline: Annotated[str | None, typer.Argument(help="Only of this pipeline.", metavar="[PIPELINE]")] = None,
+    data: Data = DATA_DEFAULT,
+    limit: Annotated[int, typer.Option("--limit", help="Records at most.", min=1)] = 20,
+    after: Annotated[int, typer.Option("--after", help="Only records with a higher id.", min=0)] = 0,
+    output: Output = ResultFormat.TABLE,
+    json_lines: JsonLines = False,
+) -> None:
+    """List records in quarantine, oldest first."""
+    from datanexus.cli import quarantine
+
+    selection = quarantine.Selection(pipeline=pipeline, limit=limit, after=after)
+    raise typer.Exit(quarantine.list_records(selection, data, output, json_lines=json_lines))
+
+
+@quarantine_app.command("show")
+def quarantine_show(
+    record: Annotated[int, typer.Argument(help="The record's id, from `quarantine list`.", metavar="ID")],
+    data: Data = DATA_DEFAULT,
+    raw: Annotated[bool, typer.Option("--raw", help="Write only the record's bytes.")] = False,
+    json_lines: JsonLines = False,
+) -> None:
+    """Show one record in quarantine: where it stood, why it was refused, its bytes."""
+    from datanexus.cli import quarantine
+
+    raise typer.Exit(quarantine.show_record(record, data, raw=raw, json_lines=json_lines))
+
+
+@app.command()
+def version(json_lines: JsonLines = False) -> None:
+    """Print the version."""
+    from datanexus.cli import planning
+
+    raise typer.Exit(planning.version(json_lines=json_lines))
+
+
+def main() -> None:
+    """Run the command that the arguments name, and end the process with its exit code."""
+    app()
