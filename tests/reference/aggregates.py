@@ -138,7 +138,8 @@ def _spread(function: str, values: Sequence[Value]) -> float | None:
 def _increase(
     aggregate: Aggregate, given: Sequence[TimedRow], bounds: Bounds, previous: TimedRow | None
 ) -> float | None:
-    """What the counter gained from the sample before the window to its last one; a drop is a restart from zero."""
+    """What the counter gained from the sample before the window to its last one; a drop is a restart from zero.
+    One sample alone says nothing."""
     assert aggregate.value is not None
     latest: dict[int, float] = {}
     for time_us, value in _timed(aggregate, given):
@@ -146,6 +147,8 @@ def _increase(
     series = [latest[time_us] for time_us in sorted(latest)]
     if previous is not None:
         series.insert(0, float(aggregate.value(previous.row)))  # type: ignore[arg-type]
+    if len(series) < 2:
+        return None
     gains = [after - before if after >= before else after for before, after in itertools.pairwise(series)]
     increase = _rounded(_exact(gains))
     if aggregate.function == "increase":

@@ -12,6 +12,22 @@ from tests.reference.description import Value
 _WORD = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
 _MANTISSA_BITS = 46  # below the bucket: 52 bits less the 6 that name it
+_INDEX_BITS = 12
+_REGISTERS = 1 << _INDEX_BITS
+_RANK_BITS = 64 - _INDEX_BITS
+
+
+def distinct(values: Sequence[Value], kind: str) -> int:
+    """HyperLogLog: each register holds the greatest rank of the hashes that name it; Ertl's estimate of how many."""
+    registers: dict[int, int] = {}
+    for value in values:
+        hashed = value_hash(value, kind)
+        register, rest = hashed >> _RANK_BITS, hashed & ((1 << _RANK_BITS) - 1)
+        rank = _RANK_BITS - rest.bit_length() + 1
+        registers[register] = max(rank, registers.get(register, 0))
+    counts = Counter(registers.values())
+    counts[0] = _REGISTERS - len(registers)
+    return round(_estimate(counts)) if values else 0
 
 
 def quantile(values: Sequence[float], share: float) -> float:
@@ -39,6 +55,36 @@ def value_hash(value: Value, kind: str) -> int:
         return _word_hash(_ordered_word(value))
     assert value is not None
     return _word_hash(int(value) & _WORD)
+
+
+def _estimate(counts: Counter[int]) -> float:
+    """The improved raw estimator: algorithm 6 of Ertl, 2017."""
+    total = _REGISTERS * _tau(1 - counts[_RANK_BITS + 1] / _REGISTERS)
+    for rank in range(_RANK_BITS, 0, -1):
+        total = 0.5 * (total + counts[rank])
+    total += _REGISTERS * _sigma(counts[0] / _REGISTERS)
+    return _REGISTERS**2 / (2 * math.log(2)) / total
+
+
+def _sigma(x: float) -> float:
+    if x == 1:
+        return math.inf
+    weight, result, before = 1.0, x, math.nan
+    while result != before:
+        x, before = x * x, result
+        result += x * weight
+        weight += weight
+    return result
+
+
+def _tau(x: float) -> float:
+    if x in (0, 1):
+        return 0.0
+    weight, result, before = 1.0, 1 - x, math.nan
+    while result != before:
+        x, before, weight = math.sqrt(x), result, 0.5 * weight
+        result -= (1 - x) ** 2 * weight
+    return result / 3
 
 
 def _lower_border(magnitude: float) -> float:
@@ -77,7 +123,3 @@ def _mix(word: int) -> int:
     word = (word ^ word >> 30) * 0xBF58476D1CE4E5B9 & _WORD
     word = (word ^ word >> 27) * 0x94D049BB133111EB & _WORD
     return word ^ word >> 31
-
-
-def distinct(values: Sequence[Value], kind: str) -> int:
-    return len({value_hash(value, kind) for value in values})

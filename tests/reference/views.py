@@ -146,8 +146,9 @@ class ReferenceView:
     def _row(self, group: tuple[Value, ...], window: Window) -> tuple[RowKey, TableRow]:
         """The row of a window as of now; the one already written where nothing it rests on has arrived since."""
         unlimited = isinstance(self.view.window, Global)
+        gridded = isinstance(self.view.window, Tumbling | Hopping)
         key = (None if unlimited else window.start_us, group)
-        earlier = [] if unlimited else self._earlier(group, window)
+        earlier = self._earlier(group, window) if gridded else []
         previous = [aggregates.last_sample(one, earlier) for one in self.view.aggregates]
         written = self.table.get(key)
         end = None if unlimited else window.end_us
@@ -161,17 +162,12 @@ class ReferenceView:
         return key, TableRow(key[0], end, group, values)
 
     def _earlier(self, group: tuple[Value, ...], window: Window) -> list[Sample]:
-        """Samples before a window that rate may still look back to: not older than size + allowedLateness behind the
-        watermark of the last cut. The size of a session is its gap."""
+        """Samples that rate may count on from: those in the `size` before a window. What lies less than a gap before a
+        session is part of it, so a session has none."""
         spec = self.view.window
-        assert not isinstance(spec, Global)
-        size = spec.gap_us if isinstance(spec, Session) else spec.size_us
-        reach = size + self.view.allowed_lateness_us
-        return [
-            sample
-            for sample in self._samples[group]
-            if sample.time_us < window.start_us and sample.time_us + reach > self._watermark_us
-        ]
+        assert isinstance(spec, Tumbling | Hopping)
+        first = window.start_us - spec.size_us
+        return [sample for sample in self._samples[group] if first <= sample.time_us < window.start_us]
 
 
 def _sessions(samples: list[Sample], gap_us: int) -> list[Window]:
