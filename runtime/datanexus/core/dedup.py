@@ -73,6 +73,11 @@ class _Run:
 class Dedup:
     """The passed fingerprints of one partition. Order of calls: `judge` any number of times, `advance` at a cut."""
 
+    _table: Table
+    _log: Log
+    _count: int
+    _cells: Times  # the least and the greatest cell with entries
+
     def __init__(self, horizon_us: int) -> None:
         if horizon_us <= 0:
             raise ValueError(f"the dedup horizon is {horizon_us} µs; expected more than 0")
@@ -176,10 +181,10 @@ class Dedup:
         self._count = end
 
     def _clear(self) -> None:
-        self._table: Table = np.zeros(_SLOTS_MIN, np.uint64)
-        self._log: Log = np.empty((_LOG_MIN, 3), np.int64)
+        self._table = np.zeros(_SLOTS_MIN, np.uint64)
+        self._log = np.empty((_LOG_MIN, 3), np.int64)
         self._count = 0
-        self._cells = np.array([2**62, -(2**62)], np.int64)  # least and greatest cell with entries
+        self._cells = np.array([2**62, -(2**62)], np.int64)
         self._ends.clear()
 
     def _make_room(self, count: int) -> None:

@@ -1,0 +1,88 @@
+"""Rows of a view's table as record batches: built from panes, joined, and told apart by what was there before."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from datanexus.core.aggregate import LastSamples, Slots, Times
+from datanexus.core.emission import Emission, KeyHashes, ViewSpec
+from datanexus.core.pane_table import Aggregates, Groups
+
+_TIME = pa.timestamp("us", tz="UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Start and end of each row's window. `endless`: of the global window, written as NULL."""
+
+    start_us: Times
+    end_us: Times
+    endless: bool = False
+
+
+def rows_of(
+    spec: ViewSpec,
+    groups: tuple[Groups, Slots],
+    aggregates: tuple[Aggregates, Slots],
+    bounds: Bounds,
+    previous: Mapping[int, LastSamples],
+) -> pa.RecordBatch:
+    """Rows of some groups, in the order given. Groups and aggregates are at slots of their own, n of each."""
+    keys, key_slots = groups
+    states, slots = aggregates
+    hashes = keys.hashes[key_slots]
+    columns = [
+        *_bounds(bounds, len(slots)),
+        *keys.values(key_slots),
+        *states.finish(slots, bounds.start_us, bounds.end_us, previous),
+        pa.array(np.ascontiguousarray(hashes[:, 0])),
+        pa.array(np.ascontiguousarray(hashes[:, 1])),
+    ]
+    return pa.record_batch(columns, schema=spec.row_schema())
+
+
+def key_hashes_of(rows: pa.RecordBatch) -> KeyHashes:
+    """The key hashes of rows."""
+    high, low = (rows.column(rows.num_columns - 2 + half).to_numpy() for half in (0, 1))
+    return np.ascontiguousarray(np.stack([high, low], axis=1))
+
+
+@dataclass(slots=True)
+class EmissionBuilder:
+    """Collects the rows of a cut, window by window in ascending order of start."""
+
+    spec: ViewSpec
+    appended: list[pa.RecordBatch] = field(default_factory=list)
+    replaced: list[pa.RecordBatch] = field(default_factory=list)
+    deleted: list[pa.RecordBatch] = field(default_factory=list)
+    final: list[pa.RecordBatch] = field(default_factory=list)
+
+    def built(self) -> Emission:
+        """The emission of all that was collected."""
+        return Emission(
+            appended=self._joined(self.appended),
+            replaced=self._joined(self.replaced),
+            deleted=self._joined(self.deleted),
+            final=self._joined(self.final),
+        )
+
+    def _joined(self, batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+        filled = [batch for batch in batches if batch.num_rows]
+        if len(filled) == 1:
+            return filled[0]
+        if not filled:
+            return _empty(self.spec)
+        return pa.concat_batches(filled)
+
+
+def _empty(spec: ViewSpec) -> pa.RecordBatch:
+    schema = spec.row_schema()
+    return pa.record_batch([pa.array([], column.type) for column in schema], schema=schema)
+
+
+def _bounds(bounds: Bounds, count: int) -> list[pa.Array]:
+    if bounds.endless:
+        return [pa.nulls(count, _TIME), pa.nulls(count, _TIME)]
+    return [pa.array(times).cast(_TIME) for times in (bounds.start_us, bounds.end_us)]

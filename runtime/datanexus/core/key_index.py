@@ -1,0 +1,139 @@
+"""Which slot a group key has: an open-addressing table from 128-bit key hashes to dense slots 0, 1, 2, …
+
+Slots are given in the order in which keys are first seen and never change. The table holds one word a place (the hash's
+high 32 bits and the slot), so that a search touches the full hash only where it very likely is the one.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import types
+
+from datanexus.core.aggregate import Slots
+from datanexus.core.emission import KeyHashes
+from datanexus.core.kernel import I64_OUT, U64_2D, U64_2D_OUT, U64_OUT, kernel
+
+ABSENT = -1  # the slot of a key that is not there
+_PLACES_MIN = 16
+_LOAD_NUMERATOR, _LOAD_DENOMINATOR = 6, 10  # at most 60 % full
+
+_TAG_MASK = np.uint64(0xFFFFFFFF00000000)
+_SLOT_MASK = np.uint64(0x00000000FFFFFFFF)
+_FREE, _NEXT = np.uint64(0), np.uint64(1)
+_UPSERT = types.UniTuple(types.int64, 2)(
+    U64_OUT, U64_2D_OUT, types.int64, types.int64, U64_2D, types.int64, I64_OUT, I64_OUT
+)
+
+
+class KeyIndex:
+    """Slots by key hash. `size` keys; slot i belongs to hashes[i]."""
+
+    __slots__ = ("_hashes", "_places", "size")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._places = np.zeros(_PLACES_MIN, np.uint64)
+        self._hashes: KeyHashes = np.empty((0, 2), np.uint64)
+
+    @property
+    def hashes(self) -> KeyHashes:
+        """The hash of each slot; a view."""
+        return self._hashes[: self.size]
+
+    @property
+    def nbytes(self) -> int:
+        return self._places.nbytes + self._hashes.nbytes
+
+    def upsert(self, hashes: KeyHashes) -> tuple[Slots, npt.NDArray[np.int64]]:
+        """The slot of each of n keys, new ones for keys that had none; and the rows that made the new slots, in order.
+
+        Cost: one kernel call, about 10 ns a row while the table is in cache.
+        """
+        slots = np.empty(len(hashes), np.int64)
+        fresh = np.empty(len(hashes), np.int64)
+        before, row = self.size, 0
+        while row < len(hashes):
+            self._make_room()
+            self.size, row = _upsert(self._places, self._hashes, before, self.size, hashes, row, slots, fresh)
+        return slots, fresh[: self.size - before]
+
+    def find(self, hashes: KeyHashes) -> Slots:
+        """The slot of each of n keys, ABSENT where there is none."""
+        slots = np.empty(len(hashes), np.int64)
+        _find(self._places, self._hashes, hashes, slots)
+        return slots
+
+    def _make_room(self) -> None:
+        """Let one more key fit, and by doubling as many as there are."""
+        places = len(self._places)
+        if self.size * _LOAD_DENOMINATOR >= places * _LOAD_NUMERATOR:
+            self._places = np.zeros(2 * places, np.uint64)
+            _enter(self._places, self._hashes, self.size)
+        capacity = len(self._places) * _LOAD_NUMERATOR // _LOAD_DENOMINATOR + 1
+        if capacity > len(self._hashes):
+            grown = np.empty((capacity, 2), np.uint64)
+            grown[: self.size] = self.hashes
+            self._hashes = grown
+
+
+@kernel(_UPSERT)
+def _upsert(
+    places: Any, stored: Any, before: Any, size: Any, hashes: Any, start: Any, slots: Any, fresh: Any
+) -> tuple[int, int]:
+    """Find or make the slot of each row from `start` on, until the table is full; the number of keys, and of rows done.
+
+    `before`: the number of keys when the first row of the batch came.
+    """
+    mask = np.uint64(places.size - 1)
+    full = places.size * _LOAD_NUMERATOR // _LOAD_DENOMINATOR + 1
+    for row in range(start, hashes.shape[0]):
+        high, low = hashes[row, 0], hashes[row, 1]
+        place = low & mask
+        found = np.int64(ABSENT)
+        while places[place] != _FREE:
+            word = places[place]
+            if (word ^ high) & _TAG_MASK == _FREE:
+                slot = np.int64(word & _SLOT_MASK) - 1
+                if stored[slot, 0] == high and stored[slot, 1] == low:
+                    found = slot
+                    break
+            place = (place + _NEXT) & mask
+        if found < 0:
+            if size == full:
+                return size, row
+            found = np.int64(size)
+            stored[size, 0], stored[size, 1] = high, low
+            size += 1
+            places[place] = (high & _TAG_MASK) | np.uint64(size)
+            fresh[found - before] = row
+        slots[row] = found
+    return size, hashes.shape[0]
+
+
+@kernel(types.void(U64_OUT, U64_2D, U64_2D, I64_OUT))
+def _find(places: Any, stored: Any, hashes: Any, slots: Any) -> None:
+    mask = np.uint64(places.size - 1)
+    for row in range(hashes.shape[0]):
+        high, low = hashes[row, 0], hashes[row, 1]
+        place = low & mask
+        slots[row] = ABSENT
+        while places[place] != _FREE:
+            word = places[place]
+            if (word ^ high) & _TAG_MASK == _FREE:
+                slot = np.int64(word & _SLOT_MASK) - 1
+                if stored[slot, 0] == high and stored[slot, 1] == low:
+                    slots[row] = slot
+                    break
+            place = (place + _NEXT) & mask
+
+
+@kernel(types.void(U64_OUT, U64_2D, types.int64))
+def _enter(places: Any, stored: Any, size: Any) -> None:
+    """Enter all keys into an empty table."""
+    mask = np.uint64(places.size - 1)
+    for slot in range(size):
+        place = stored[slot, 1] & mask
+        while places[place] != _FREE:
+            place = (place + _NEXT) & mask
+        places[place] = (stored[slot, 0] & _TAG_MASK) | np.uint64(slot + 1)
