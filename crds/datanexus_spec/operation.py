@@ -76,8 +76,9 @@ class Workers(Element):
 class Scale(Element):
     """How the work is divided."""
 
-    partitions: Annotated[Count, Field(ge=1, le=PARTITIONS_MAX)] = 8
-    """Parts that are owned, committed and moved alone; fixed once there is state, unless stateChange says Rebuild."""
+    partitions: Annotated[Count, Field(ge=1, le=PARTITIONS_MAX)] = 1
+    """Parts that are owned, committed and moved alone; fixed once there is state, unless stateChange says Rebuild.
+    Left out, what the stored state has; without state 1 on a laptop, and what the operator sets in a cluster."""
     workers: Workers | None = None
     """Worker processes in a cluster; on a laptop there is one."""
 

@@ -29,18 +29,19 @@ app = typer.Typer(
 )
 quarantine_app = typer.Typer(
     help="Records that were refused, kept with their raw bytes and the reason.",
+    short_help="List and show refused records.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 app.add_typer(quarantine_app, name="quarantine")
 
-Files = Annotated[list[Path], typer.Argument(help="Pipeline files.", metavar="FILE...", show_default=False)]
+Files = Annotated[list[Path], typer.Argument(help="Pipeline files.", metavar="FILE", show_default=False)]
 Data = Annotated[Path, typer.Option("--data", help="The data folder.", metavar="DIR")]
 JsonLines = Annotated[bool, typer.Option("--json", help="Write messages and results as JSON lines.")]
 Output = Annotated[ResultFormat, typer.Option("--output", "-o", help="How rows are written.")]
 
 
-@app.command()
+@app.command(short_help="Check pipeline files; tell every problem.")
 def validate(files: Files, json_lines: JsonLines = False) -> None:
     """Check pipeline files and tell every problem with its line and column."""
     from datanexus.cli import planning
@@ -48,7 +49,7 @@ def validate(files: Files, json_lines: JsonLines = False) -> None:
     raise typer.Exit(planning.validate(files, json_lines=json_lines))
 
 
-@app.command()
+@app.command(short_help="Print the plan of each pipeline.")
 def explain(files: Files, json_lines: JsonLines = False) -> None:
     """Print the plan of each pipeline: types, partition key, stages, state."""
     from datanexus.cli import planning
@@ -56,12 +57,12 @@ def explain(files: Files, json_lines: JsonLines = False) -> None:
     raise typer.Exit(planning.explain(files, json_lines=json_lines))
 
 
-@app.command()
+@app.command(short_help="Run pipelines to the end of their input.")
 def run(
     files: Files,
     data: Data = DATA_DEFAULT,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget what the folder has of these pipelines.")] = False,
-    rows: Annotated[int, typer.Option("--rows", help="Rows of each view to show at the end.", min=0)] = 0,
+    rows: Annotated[int, typer.Option("--rows", help="Rows of each view to show at the end.", min=0, metavar="N")] = 0,
     json_lines: JsonLines = False,
 ) -> None:
     """Run pipelines to the end of their input; after a stop or a crash the next run goes on from the last cut."""
@@ -83,12 +84,12 @@ def query(
     raise typer.Exit(querying.query(sql, data, output, json_lines=json_lines))
 
 
-@quarantine_app.command("list")
+@quarantine_app.command("list", short_help="List refused records, oldest first.")
 def quarantine_list(
     pipeline: Annotated[str | None, typer.Argument(help="Only of this pipeline.", metavar="[PIPELINE]")] = None,
     data: Data = DATA_DEFAULT,
-    limit: Annotated[int, typer.Option("--limit", help="Records at most.", min=1)] = 20,
-    after: Annotated[int, typer.Option("--after", help="Only records with a higher id.", min=0)] = 0,
+    limit: Annotated[int, typer.Option("--limit", help="Records at most.", min=1, metavar="N")] = 20,
+    after: Annotated[int, typer.Option("--after", help="Only records with a higher id.", min=0, metavar="ID")] = 0,
     output: Output = ResultFormat.TABLE,
     json_lines: JsonLines = False,
 ) -> None:
@@ -99,7 +100,7 @@ def quarantine_list(
     raise typer.Exit(quarantine.list_records(selection, data, output, json_lines=json_lines))
 
 
-@quarantine_app.command("show")
+@quarantine_app.command("show", short_help="Show one refused record.")
 def quarantine_show(
     record: Annotated[int, typer.Argument(help="The record's id, from `quarantine list`.", metavar="ID")],
     data: Data = DATA_DEFAULT,

@@ -62,8 +62,14 @@ def problem_text(problem: Problem) -> str:
     """`file:line:column: path: found …, expected …` and what was probably meant."""
     place = ":".join(str(part) for part in (problem.file, problem.line, problem.column) if part)
     path = f"{problem.path}: " if problem.path else ""
-    suggestion = f"\n    did you mean `{problem.suggestion}`?" if problem.suggestion else ""
-    return f"{place}: {path}found {problem.found}, expected {problem.expected}{suggestion}"
+    return f"{place}: {path}found {problem.found}, expected {problem.expected}{_suggested(problem.suggestion)}"
+
+
+def _suggested(suggestion: str) -> str:
+    """A suggestion is what to write instead, or a sentence."""
+    if not suggestion:
+        return ""
+    return f"\n    {suggestion}" if " " in suggestion else f"\n    did you mean `{suggestion}`?"
 
 
 def problem_fields(problem: Problem) -> dict[str, object]:

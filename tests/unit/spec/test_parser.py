@@ -60,7 +60,7 @@ def test_a_pipeline_is_read_with_its_defaults() -> None:
         spec.watermark.idle_after.us,
         spec.watermark.max_future.us,
     )
-    assert ("quarantine", 8, "UTC") == (spec.views[0].late.to, spec.scale.partitions, spec.record.time_zone)
+    assert ("quarantine", 1, "UTC") == (spec.views[0].late.to, spec.scale.partitions, spec.record.time_zone)
 
 
 def test_printing_and_reading_a_resource_gives_the_same_one() -> None:
