@@ -31,6 +31,10 @@ class Log(Protocol):
         """Entries with offset ≥ `offset` in order. Raises: Corrupt if `offset` was trimmed."""
         ...
 
+    async def begin(self, source: str) -> int:
+        """The first offset that was not trimmed; equal to `end` when there is no entry."""
+        ...
+
     async def end(self, source: str) -> int:
         """The offset the next entry will get."""
         ...

@@ -44,7 +44,7 @@ class DataFolder:
 
 
 def open_data_folder(path: Path, *, read_only: bool = False) -> DataFolder:
-    """Take a folder, making it where there is none. `read_only`: hold others off, but write nothing but the lock.
+    """Take a folder, making it where there is none. `read_only`: hold an owner off, write nothing.
 
     Raises: Unavailable (held by another process, whose pid the message names; not writable; disk full; read only and
     absent), Incompatible (of another version), InvalidInput (a folder with something else in it). Nothing changes then.
@@ -57,10 +57,11 @@ def open_data_folder(path: Path, *, read_only: bool = False) -> DataFolder:
         )
     _check_format(path)
     try:
-        make_folder(path)
+        if not read_only:
+            make_folder(path)
     except OSError as error:
         raise os_fault(error, "cannot make the data folder", path) from error
-    descriptor = _lock(path)
+    descriptor = _lock(path, shared=read_only)
     try:
         if not (path / "format").is_file():
             write_file(path / "format", json.dumps({"format": FORMAT_VERSION}).encode(), what="cannot write")
@@ -144,15 +145,17 @@ def _check_empty(path: Path) -> None:
         )
 
 
-def _lock(path: Path) -> int:
+def _lock(path: Path, *, shared: bool) -> int:
+    """Hold the folder; readers may hold it together, and leave the owner's pid as it is."""
     try:
-        descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(path / "lock", os.O_RDONLY if shared else os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise os_fault(error, "cannot lock the data folder", path) from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps({"pid": os.getpid()}).encode(), 0)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        if not shared:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps({"pid": os.getpid()}).encode(), 0)
     except BlockingIOError as error:
         pid = _pid_in(descriptor)
         os.close(descriptor)

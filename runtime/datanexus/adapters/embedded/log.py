@@ -58,6 +58,10 @@ class SqliteLog:
             ).fetchall()
         return [LogEntry(*row) for row in rows]
 
+    async def begin(self, source: str) -> int:
+        with self._faults(f"read the log of {source} in"):
+            return self._end(source)[1]
+
     async def end(self, source: str) -> int:
         with self._faults(f"read the log of {source} in"):
             return self._end(source)[0]

@@ -1,0 +1,29 @@
+"""From an entry of a pipeline to its adapter."""
+
+from pathlib import Path
+
+from datanexus.adapters.connectors.file_sink import FileSink
+from datanexus.adapters.connectors.files import open_files
+from datanexus.adapters.connectors.generator import open_generator
+from datanexus.adapters.connectors.stdin import open_stdin
+from datanexus.plan.physical import SinkPlan
+from datanexus.ports.log import Log
+from datanexus.ports.sink import Sink
+from datanexus.ports.source import Source
+from datanexus_spec.pipeline import PipelineSource
+
+
+def open_source(source: PipelineSource, base: Path, log: Log) -> Source:
+    """The adapter of one of `sources`. `base`: what relative paths count from."""
+    if source.files is not None:
+        return open_files(source.name, source.files.path, source.files.format, base)
+    if source.stdin is not None:
+        return open_stdin(source.name, source.stdin.format, log)
+    if source.generator is not None:
+        return open_generator(source.name, source.generator, log)
+    raise AssertionError(f"source {source.name}: validation lets no other kind through")
+
+
+def open_sink(sink: SinkPlan, base: Path) -> Sink:
+    """The adapter of one of `sinks`. `base`: what a relative path counts from."""
+    return FileSink(base / sink.path, sink)
