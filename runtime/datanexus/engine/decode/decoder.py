@@ -2,8 +2,11 @@
 
 from typing import Protocol
 
+from datanexus.engine.decode.column_decoder import ColumnDecoder
+from datanexus.engine.decode.csv_decoder import CsvDecoder
 from datanexus.engine.decode.json_decoder import JsonDecoder
 from datanexus.engine.decode.normalise import Decoded
+from datanexus.engine.decode.text_decoder import TextDecoder
 from datanexus.plan.physical import RecordPlan
 from datanexus.ports.source import Chunk
 from datanexus_spec.format import Format
@@ -24,4 +27,8 @@ def new_decoder(form: Format, record: RecordPlan) -> Decoder:
     """
     if form.ndjson is not None or form.json_document is not None:
         return JsonDecoder(record)
-    raise AssertionError("not yet")
+    if form.csv is not None:
+        return CsvDecoder(form.csv, record)
+    if form.text is not None:
+        return TextDecoder(form.text, record)
+    return ColumnDecoder(record)

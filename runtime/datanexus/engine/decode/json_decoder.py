@@ -6,7 +6,7 @@ import numpy as np
 
 from datanexus.engine.decode.json_judge import judge_object, member_at
 from datanexus.engine.decode.json_scan import DOUBT, MISSING, NESTED, scan_objects
-from datanexus.engine.decode.normalise import Bytes, Decoded, Longs, Normaliser, Spans
+from datanexus.engine.decode.normalise import Bytes, Decoded, Longs, Normaliser, Spans, first_present
 from datanexus.engine.decode.reason import Refusal
 from datanexus.engine.decode.value import ABSENT, Token
 from datanexus.plan.physical import RecordPlan
@@ -61,18 +61,11 @@ class JsonDecoder:
             if "." in origin:
                 outer = self._slots[origin.split(".")[0]]
                 status[(tags[slot] == MISSING) & (tags[outer] == NESTED)] = DOUBT
-        merged = Spans(data, begins[slots[0]], sizes[slots[0]], tags[slots[0]])
-        for slot in slots[1:]:
-            absent = merged.tags == MISSING
-            if not absent.any():
-                break
-            merged = Spans(
-                data,
-                np.where(absent, begins[slot], merged.begins),
-                np.where(absent, sizes[slot], merged.sizes),
-                np.where(absent, tags[slot], merged.tags),
-            )
-        return merged
+        located = {
+            origin: Spans(data, begins[slot], sizes[slot], tags[slot])
+            for origin, slot in zip(origins, slots, strict=True)
+        }
+        return first_present(origins, located, len(status))
 
     def _judge(self, line: bytes) -> list[Token] | Refusal:
         members = judge_object(line, self._used, only_used=self._only_used)

@@ -24,6 +24,10 @@ ESCAPED = 7  # a string with escapes, all of them valid
 NESTED = 8  # an object or array
 TEXT = 9  # a text of CSV or of a pattern: not typed yet, NULL when empty
 QUOTED = 10  # a quoted CSV text: not typed yet, not NULL when empty
+# What comes in typed columns and has no form in JSON; the judge sees these only as tokens, their text is an integer.
+INSTANT = 11  # microseconds UTC
+LOCAL_TIME = 12  # microseconds of a clock on the wall
+DAYS = 13
 
 CLEAR = 0
 DOUBT = 1

@@ -3,7 +3,7 @@
 A format hands over one `Spans` per field and a status per row, and a `Judge` that gives the tokens of a doubtful row.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 from zoneinfo import ZoneInfo
@@ -16,11 +16,11 @@ import pyarrow.compute as pc
 from datanexus.core.columns import arrow_type
 from datanexus.core.rejection import Rejection
 from datanexus.engine.decode import column_scan
-from datanexus.engine.decode.json_scan import CLEAR, DOUBT, ESCAPED
+from datanexus.engine.decode.json_scan import CLEAR, ESCAPED, MISSING, TEXT
 from datanexus.engine.decode.reason import Refusal
 from datanexus.engine.decode.time_pattern import time_zone
 from datanexus.engine.decode.time_scan import compiled_formats, read_times
-from datanexus.engine.decode.value import INTEGER_RANGES, FieldReader, Token, Value, field_reader, read_value
+from datanexus.engine.decode.value import ABSENT, INTEGER_RANGES, FieldReader, Token, Value, field_reader, read_value
 from datanexus.plan.physical import FieldPlan, RecordPlan
 from datanexus_spec.datatype import DataType, Kind
 
@@ -53,8 +53,8 @@ class Spans:
 
 
 @dataclass(slots=True)
-class _Column:
-    """Values of one field while its rows are judged: numbers in `values`, or texts as spans of `data` and, where a begin
+class Column:
+    """Values of one field while its rows are judged: integers or floats in `values`, or texts as spans of `data` and, where a begin
     is negative, of `side` from -1 - begin on."""
 
     valid: Bytes
@@ -90,7 +90,14 @@ class Normaliser:
 
         Shape:   one `Spans` per field; status: CLEAR or DOUBT per row, changed in place.
         """
-        columns = [fast.read(field, status) for fast, field in zip(self._columns, spans, strict=True)]
+        return self.finish([self.read(index, field, status) for index, field in enumerate(spans)], status, judge)
+
+    def read(self, field: int, spans: Spans, status: Bytes) -> Column:
+        """Read one field by its kernel; rows that need a strict look become DOUBT."""
+        return self._columns[field].read(spans, status)
+
+    def finish(self, columns: Sequence[Column], status: Bytes, judge: Judge) -> Decoded:
+        """Have the doubtful rows judged and make the record's columns of what passed."""
         accepted, rejected = self._judged(np.flatnonzero(status != CLEAR), judge)
         for index, column in enumerate(columns):
             _place(column, accepted, index)
@@ -138,7 +145,7 @@ class _FastColumn:
         self._null_texts = np.frombuffer(b"".join(texts), np.uint8)
         self._null_offsets = np.cumsum([0] + [len(text) for text in texts]).astype(np.int64)
 
-    def read(self, spans: Spans, status: Bytes) -> _Column:
+    def read(self, spans: Spans, status: Bytes) -> Column:
         """Read a column; rows that need a strict look become DOUBT."""
         if len(self._null_offsets) > 1:
             tags = spans.tags.copy()
@@ -155,8 +162,8 @@ class _FastColumn:
                 return self._time(spans, status)
         return self._numbers(spans, status)
 
-    def _strings(self, spans: Spans, status: Bytes) -> _Column:
-        column = _Column(np.zeros(len(status), np.uint8), spans=spans)
+    def _strings(self, spans: Spans, status: Bytes) -> Column:
+        column = Column(np.zeros(len(status), np.uint8), spans=spans)
         if column_scan.check_strings(spans.sizes, spans.tags, self._required, column.valid, status):
             begins, sizes = spans.begins.copy(), spans.sizes.copy()
             side = np.empty(int(sizes[spans.tags == ESCAPED].sum()), np.uint8)
@@ -165,21 +172,21 @@ class _FastColumn:
             column.side = side[:written]
         return column
 
-    def _json(self, spans: Spans, status: Bytes) -> _Column:
-        column = _Column(np.zeros(len(status), np.uint8))
+    def _json(self, spans: Spans, status: Bytes) -> Column:
+        column = Column(np.zeros(len(status), np.uint8))
         column.spans = Spans(spans.data, spans.begins.copy(), spans.sizes.copy(), spans.tags)
         column_scan.check_json(
             spans.data, column.spans.begins, column.spans.sizes, spans.tags, self._required, column.valid, status
         )
         return column
 
-    def _time(self, spans: Spans, status: Bytes) -> _Column:
+    def _time(self, spans: Spans, status: Bytes) -> Column:
         as_date = self._type.kind is Kind.DATE
         located = (spans.data, spans.begins, spans.sizes, spans.tags)
         values, valid = read_times(located, self._times, self._zone, status, required=self._required, as_date=as_date)
-        return _Column(valid, values=values)
+        return Column(valid, values=values)
 
-    def _numbers(self, spans: Spans, status: Bytes) -> _Column:
+    def _numbers(self, spans: Spans, status: Bytes) -> Column:
         located = (spans.data, spans.begins, spans.sizes, spans.tags)
         valid = np.zeros(len(status), np.uint8)
         if self._type.kind is Kind.FLOAT64:
@@ -193,19 +200,54 @@ class _FastColumn:
         else:
             low, high = INTEGER_RANGES[self._type.kind]
             column_scan.read_integers(*located, low, high, self._required, values, valid, status)
-        return _Column(valid, values=values)
+        return Column(valid, values=values)
 
-    def _floats(self, spans: Spans, status: Bytes) -> _Column:
+    def _floats(self, spans: Spans, status: Bytes) -> Column:
         values, valid, hard = np.zeros(len(status)), np.zeros(len(status), np.uint8), np.zeros(len(status), np.uint8)
         located = (spans.data, spans.begins, spans.sizes, spans.tags)
         if column_scan.read_floats(*located, self._required, values, valid, hard, status):
             rows = np.flatnonzero(hard)
-            texts = _strings(_Column(valid, spans=spans), rows)
+            texts = _strings(Column(valid, spans=spans), rows)
             values[rows] = pc.cast(texts, pa.float64()).to_numpy(zero_copy_only=False)
-        return _Column(valid, values=values)
+        return Column(valid, values=values)
 
 
-def _place(column: _Column, accepted: Sequence[tuple[int, list[Value]]], index: int) -> None:
+def first_present(origins: Sequence[str], located: Mapping[str, Spans], rows: int) -> Spans:
+    """The spans of a field: per row of its first origin that is present; an empty untyped text is not."""
+    merged: Spans | None = None
+    for origin in origins:
+        if origin not in located:
+            continue
+        if merged is None:
+            merged = located[origin]
+            continue
+        absent = (merged.tags == MISSING) | ((merged.tags == TEXT) & (merged.sizes == 0))
+        if not absent.any():
+            break
+        other = located[origin]
+        assert other.data is merged.data
+        merged = Spans(
+            merged.data,
+            np.where(absent, other.begins, merged.begins),
+            np.where(absent, other.sizes, merged.sizes),
+            np.where(absent, other.tags, merged.tags),
+        )
+    if merged is not None:
+        return merged
+    zeros = np.zeros(rows, np.int64)
+    return Spans(np.empty(0, np.uint8), zeros, zeros, np.zeros(rows, np.uint8))
+
+
+def token_of_first(origins: Sequence[str], tokens: Mapping[str, Token]) -> Token:
+    """The token of a field: of its first origin that is present; else of the first that there is."""
+    found = [tokens[origin] for origin in origins if origin in tokens]
+    for token in found:
+        if token.tag != MISSING and (token.tag != TEXT or token.text):
+            return token
+    return found[0] if found else ABSENT
+
+
+def _place(column: Column, accepted: Sequence[tuple[int, list[Value]]], index: int) -> None:
     """Put the values of strictly read rows into their column."""
     if not accepted:
         return
@@ -221,7 +263,7 @@ def _place(column: _Column, accepted: Sequence[tuple[int, list[Value]]], index: 
     column.values[rows] = numbers
 
 
-def _place_texts(column: _Column, rows: Longs, texts: Sequence[bytes]) -> None:
+def _place_texts(column: Column, rows: Longs, texts: Sequence[bytes]) -> None:
     assert column.spans is not None
     begins, sizes = column.spans.begins.copy(), column.spans.sizes.copy()
     side = b"" if column.side is None else column.side.tobytes()
@@ -232,7 +274,7 @@ def _place_texts(column: _Column, rows: Longs, texts: Sequence[bytes]) -> None:
     column.spans = Spans(column.spans.data, begins, sizes, column.spans.tags)
 
 
-def _array(data_type: DataType, column: _Column, rows: Longs) -> pa.Array:
+def _array(data_type: DataType, column: Column, rows: Longs) -> pa.Array:
     """The chosen rows of a column in its Arrow type."""
     if column.values is None:
         return _strings(column, rows)
@@ -262,7 +304,7 @@ def _decimal_words(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     return np.frombuffer(encoded, np.int64)
 
 
-def _strings(column: _Column, rows: Longs) -> pa.Array:
+def _strings(column: Column, rows: Longs) -> pa.Array:
     assert column.spans is not None
     spans = column.spans
     offsets = np.empty(len(rows) + 1, np.int32)

@@ -30,12 +30,13 @@ def _plain(column: pa.Array, row: int) -> object:
     if pa.types.is_timestamp(value.type) and value.is_valid:
         return str(value.cast(pa.string()).as_py())
     try:
-        return _json_value(value.as_py())
+        return json_value(value.as_py())
     except (ValueError, UnicodeDecodeError, OverflowError):
         return str(value)
 
 
-def _json_value(value: object) -> object:
+def json_value(value: object) -> object:
+    """A Python value as one that JSON can hold."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, bytes):
@@ -45,7 +46,7 @@ def _json_value(value: object) -> object:
     if isinstance(value, Decimal | timedelta):
         return str(value)
     if isinstance(value, dict):
-        return {str(key): _json_value(item) for key, item in value.items()}
+        return {str(key): json_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_json_value(item) for item in value]
+        return [json_value(item) for item in value]
     return value

@@ -173,7 +173,7 @@ def _float(reader: FieldReader, token: Token) -> Value | Refusal:
         return _wrong_type(reader, token)
     value = float(text)
     mantissa = re.split("[eE]", text)[0]
-    if math.isinf(value) or (value == 0 and mantissa.strip("+-0.")):
+    if not math.isfinite(value) or (value == 0 and mantissa.strip("+-0.")):
         return _out_of_range(reader, token)
     return value
 
@@ -194,6 +194,8 @@ def unscaled_decimal(text: str, scale: int) -> int | None:
     if len(text) > _DIGITS_MAX:
         return None
     number = Decimal(text)
+    if not number.is_finite():
+        return None
     if number == 0 or number.adjusted() < -scale - 1:
         return 0
     if number.adjusted() > 40:
@@ -203,6 +205,8 @@ def unscaled_decimal(text: str, scale: int) -> int | None:
 
 def _time(reader: FieldReader, token: Token) -> Value | Refusal:
     is_number = token.tag in (tag.INTEGER, tag.NUMBER)
+    if token.tag in (tag.INSTANT, tag.LOCAL_TIME, tag.DAYS):
+        return _typed_time(reader, token)
     if not is_number and token.tag not in (tag.STRING, *_UNTYPED):
         return _wrong_type(reader, token)
     untyped = token.tag in _UNTYPED
@@ -221,6 +225,14 @@ def _time(reader: FieldReader, token: Token) -> Value | Refusal:
         return _wrong_type(reader, token)
     message = f'found "{shown(text)}", expected {_expected(reader)}'
     return Refusal(Reason.INVALID_TIMESTAMP, message, values=text)
+
+
+def _typed_time(reader: FieldReader, token: Token) -> Value | Refusal:
+    """A time or day of a typed column. A timestamp is no date: which day it is depends on a zone."""
+    if reader.plan.type.kind is Kind.DATE and token.tag != tag.DAYS:
+        return _wrong_type(reader, token)
+    scale = DAY_US if token.tag == tag.DAYS else 1
+    return _stored(reader, Moment(int(token.text) * scale, is_local=token.tag != tag.INSTANT), token.text)
 
 
 def _stored(reader: FieldReader, read: Moment, text: str) -> Value | Refusal:
@@ -269,4 +281,8 @@ def _found(token: Token) -> str:
             return f"the {'object' if token.text.startswith('{') else 'array'} {text}"
         case tag.TEXT | tag.QUOTED:
             return f'"{text}"'
+        case tag.INSTANT | tag.LOCAL_TIME:
+            return "a timestamp"
+        case tag.DAYS:
+            return "a date"
     return text

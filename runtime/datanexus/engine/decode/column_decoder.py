@@ -1,0 +1,245 @@
+"""Chunks that arrive as columns (Arrow, Parquet, a generator) to the normalised record.
+
+Columns are typed as JSON is: a string is no number, a float no integer. Whole columns are read where their type has a
+plain way into the field's type; every other row is turned into a token and judged by `value` like any other.
+Timestamps without a zone are local in the record's time zone; nanoseconds are rounded, ties to even.
+"""
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from datanexus.engine.decode.column_scan import check_text
+from datanexus.engine.decode.json_judge import judge_text
+from datanexus.engine.decode.json_scan import (
+    CLEAR,
+    DAYS,
+    DOUBT,
+    FALSE,
+    INSTANT,
+    INTEGER,
+    LOCAL_TIME,
+    MISSING,
+    NESTED,
+    NULL,
+    NUMBER,
+    QUOTED,
+    STRING,
+    TRUE,
+)
+from datanexus.engine.decode.normalise import Bytes, Column, Decoded, Longs, Normaliser, Spans
+from datanexus.engine.decode.raw import json_value
+from datanexus.engine.decode.reason import Reason, Refusal, shown
+from datanexus.engine.decode.time_pattern import DAY_US, TIME_MAX_US, TIME_MIN_US
+from datanexus.engine.decode.time_scan import from_local
+from datanexus.engine.decode.value import ABSENT, INTEGER_RANGES, FieldReader, Token
+from datanexus.plan.physical import RecordPlan
+from datanexus.ports.source import Chunk, ColumnChunk
+from datanexus_spec.datatype import Kind
+
+_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+
+
+class ColumnDecoder:
+    """Reads record batches of any schema."""
+
+    def __init__(self, record: RecordPlan) -> None:
+        self._normaliser = Normaliser(record)
+        self._only_used = record.unknown_fields == "Reject"
+
+    def decode(self, chunk: Chunk) -> Decoded:
+        """Read all rows of a chunk."""
+        assert isinstance(chunk, ColumnChunk), "these formats come as columns"
+        status = np.full(chunk.rows, CLEAR, np.uint8)
+        arrays = [_located(chunk.columns, reader.plan.origins) for reader in self._normaliser.readers]
+        columns = [
+            self._read(index, reader, array, status)
+            for index, (reader, array) in enumerate(zip(self._normaliser.readers, arrays, strict=True))
+        ]
+        unknown = self._unknown(chunk.columns.schema.names)
+        if unknown is not None:
+            status[:] = DOUBT
+
+        def judge(row: int) -> Sequence[Token] | Refusal:
+            if unknown is not None:
+                return unknown
+            tokens = []
+            for reader, array in zip(self._normaliser.readers, arrays, strict=True):
+                token = ABSENT if array is None else _token(array, row, is_json=reader.plan.type.kind is Kind.JSON)
+                if isinstance(token, Refusal):
+                    return token
+                tokens.append(token)
+            return tokens
+
+        return self._normaliser.finish(columns, status, judge)
+
+    def _unknown(self, names: Sequence[str]) -> Refusal | None:
+        """Why all rows are refused, where there is a column that the record does not know."""
+        used = {origin.split(".")[0] for field in self._normaliser.fields for origin in field.origins}
+        used |= {origin for field in self._normaliser.fields for origin in field.origins}
+        extra = [name for name in names if name not in used]
+        if not self._only_used or not extra:
+            return None
+        message = (
+            f'found the column "{shown(extra[0])}", expected only {", ".join(sorted(used))} (unknownFields: Reject)'
+        )
+        return Refusal(Reason.UNKNOWN_FIELD, message, extra[0])
+
+    def _read(self, index: int, reader: FieldReader, array: pa.Array | None, status: Bytes) -> Column:
+        """One field by the plain way of its type; rows for which there is none become DOUBT."""
+        if array is not None and _is_text(array.type):
+            return self._normaliser.read(index, _text_spans(array, reader, status), status)
+        values = None if array is None or reader.plan.null_if else _plain_values(reader, array, status)
+        if array is None or values is None:
+            return self._normaliser.read(index, _nothing(array, status), status)
+        valid = np.asarray(array.is_valid()).astype(np.uint8)
+        if reader.required:
+            status[valid == 0] = DOUBT
+        return Column(valid, values=values)
+
+
+def _located(batch: pa.RecordBatch, origins: Sequence[str]) -> pa.Array | None:
+    """The column of a field: of its first origin that there is, by its name or by its path into structs."""
+    for origin in origins:
+        if origin in batch.schema.names:
+            return _decoded(batch.column(batch.schema.names.index(origin)))
+        first, *rest = origin.split(".")
+        if not rest or first not in batch.schema.names:
+            continue
+        array = batch.column(batch.schema.names.index(first))
+        for name in rest:
+            known = pa.types.is_struct(array.type) and array.type.get_field_index(name) >= 0
+            array = pc.struct_field(array, name) if known else None
+            if array is None:
+                break
+        if array is not None:
+            return _decoded(array)
+    return None
+
+
+def _decoded(array: pa.Array) -> pa.Array:
+    """The same values without dictionary, and texts with 32-bit offsets."""
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if pa.types.is_large_string(array.type) or pa.types.is_string_view(array.type):
+        return array.cast(pa.string())
+    if pa.types.is_large_binary(array.type) or pa.types.is_fixed_size_binary(array.type):
+        return array.cast(pa.binary())
+    return array
+
+
+def _is_text(data_type: pa.DataType) -> bool:
+    return bool(pa.types.is_string(data_type) or pa.types.is_binary(data_type))
+
+
+def _text_spans(array: pa.Array, reader: FieldReader, status: Bytes) -> Spans:
+    _, offsets_buffer, content = array.buffers()
+    rows = len(array)
+    offsets = np.frombuffer(offsets_buffer, np.int32)[array.offset : array.offset + rows + 1].astype(np.int64)
+    data = np.empty(0, np.uint8) if content is None else np.frombuffer(content, np.uint8)
+    begins, sizes = offsets[:-1].copy(), np.diff(offsets)
+    sound = np.empty(rows, np.uint8)
+    check_text(data, begins, sizes, sound)
+    valid = np.asarray(array.is_valid())
+    status[(sound != CLEAR) & valid] = DOUBT
+    # A text for a json field is JSON already; it has no quotes around it.
+    tag = QUOTED if reader.plan.type.kind is Kind.JSON else STRING
+    return Spans(data, begins, sizes, np.where(valid, tag, NULL).astype(np.uint8))
+
+
+def _nothing(array: pa.Array | None, status: Bytes) -> Spans:
+    """No values for the kernels: a missing column, or one whose rows are all judged."""
+    zeros = np.zeros(len(status), np.int64)
+    if array is not None:
+        status[:] = DOUBT
+    return Spans(np.empty(0, np.uint8), zeros, zeros, np.full(len(status), MISSING, np.uint8))
+
+
+def _plain_values(
+    reader: FieldReader, array: pa.Array, status: Bytes
+) -> npt.NDArray[np.int64] | npt.NDArray[np.float64] | None:
+    kind = reader.plan.type.kind
+    source = array.type
+    if kind is Kind.BOOL and pa.types.is_boolean(source):
+        return _numbers(array).astype(np.int64)
+    if kind in INTEGER_RANGES and pa.types.is_integer(source):
+        low, high = INTEGER_RANGES[kind]
+        numbers = _numbers(array)
+        status[(numbers < low) | (numbers > high)] = DOUBT
+        return numbers.astype(np.int64)
+    if kind is Kind.FLOAT64 and (pa.types.is_floating(source) or pa.types.is_integer(source)):
+        floats = _numbers(array).astype(np.float64)
+        status[~np.isfinite(floats)] = DOUBT
+        return floats
+    if kind is Kind.DATE and pa.types.is_date32(source):
+        days = _numbers(array.cast(pa.int32())).astype(np.int64)
+        status[(days < TIME_MIN_US // DAY_US) | (days > TIME_MAX_US // DAY_US)] = DOUBT
+        return days
+    if kind is Kind.TIMESTAMP and pa.types.is_timestamp(source):
+        return _times(reader, array, status)
+    return None
+
+
+def _numbers(array: pa.Array) -> npt.NDArray[np.generic]:
+    """The values as NumPy has them, zero for NULL."""
+    numbers: npt.NDArray[np.generic] = (
+        array if not array.null_count else array.fill_null(pa.scalar(0).cast(array.type))
+    ).to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def _times(reader: FieldReader, array: pa.Array, status: Bytes) -> Longs:
+    written = _numbers(array.cast(pa.int64())).astype(np.int64)
+    per_second = _PER_SECOND[array.type.unit]
+    if per_second > 1_000_000:
+        times = written // 1_000
+        rest = written - times * 1_000
+        times += (rest > 500) | ((rest == 500) & (times % 2 == 1))
+    else:
+        factor = 1_000_000 // per_second
+        low, high = TIME_MIN_US // factor, TIME_MAX_US // factor
+        status[(written < low) | (written > high)] = DOUBT
+        times = np.clip(written, low, high) * factor
+    if array.type.tz is None:
+        times = from_local(times, reader.zone)
+    status[(times < TIME_MIN_US) | (times > TIME_MAX_US)] = DOUBT
+    return times
+
+
+def _token(array: pa.Array, row: int, *, is_json: bool) -> Token | Refusal:
+    scalar = array[row]
+    if not scalar.is_valid:
+        return Token(NULL, "null", "null")
+    if _is_text(array.type):
+        content = scalar.as_buffer().to_pybytes()
+        refusal = judge_text(content)
+        text = "" if refusal is not None else content.decode()
+        return refusal or Token(QUOTED if is_json else STRING, text, text)
+    if pa.types.is_timestamp(array.type):
+        return _time_token(array.type, scalar.value)
+    if pa.types.is_date(array.type):
+        days = scalar.value if pa.types.is_date32(array.type) else scalar.value * 1000 // DAY_US
+        return Token(DAYS, str(days), f'"{scalar}"')
+    value = scalar.as_py()
+    if isinstance(value, bool):
+        return Token(TRUE if value else FALSE, str(value).lower(), str(value).lower())
+    if isinstance(value, int):
+        return Token(INTEGER, str(value), str(value))
+    if pa.types.is_floating(array.type) or pa.types.is_decimal(array.type):
+        return Token(NUMBER, str(value), str(value))
+    raw = json.dumps(json_value(value), ensure_ascii=False, separators=(",", ":"))
+    return Token(NESTED, raw, raw)
+
+
+def _time_token(data_type: pa.TimestampType, value: int) -> Token:
+    per_second = _PER_SECOND[data_type.unit]
+    if per_second > 1_000_000:
+        quotient, rest = divmod(value, 1_000)
+        time_us = quotient + (rest > 500 or (rest == 500 and quotient % 2 == 1))
+    else:
+        time_us = value * (1_000_000 // per_second)
+    return Token(LOCAL_TIME if data_type.tz is None else INSTANT, str(time_us))
