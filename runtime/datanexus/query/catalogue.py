@@ -1,0 +1,78 @@
+"""What a query may read: views with the names and types of their columns. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from datanexus.plan.physical import PhysicalPlan
+from datanexus.query.sqltype import BOOL, INT8, OPAQUE, TEXT, TIMESTAMPTZ, Base, SqlType, numeric, type_of_column
+
+Columns = tuple[tuple[str, SqlType], ...]
+_OF_DUCKDB = {
+    "BOOLEAN": BOOL,
+    "INTEGER": SqlType(Base.INT4),
+    "BIGINT": INT8,
+    "DOUBLE": SqlType(Base.FLOAT8),
+    "VARCHAR": TEXT,
+    "DATE": SqlType(Base.DATE),
+    "TIMESTAMP": SqlType(Base.TIMESTAMP),
+    "TIMESTAMP WITH TIME ZONE": TIMESTAMPTZ,
+    "INTERVAL": SqlType(Base.INTERVAL),
+    "JSON": TEXT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Relations by (schema, name). A view of pipeline `web-traffic` is in schema `web_traffic`."""
+
+    relations: Mapping[tuple[str, str], Columns]
+
+    def find(self, schema: str | None, name: str) -> tuple[tuple[str, str], Columns] | None:
+        """The relation of a name; without a schema only when one schema alone has it."""
+        found = [
+            (key, columns) for key, columns in self.relations.items() if key[1] == name and schema in (None, key[0])
+        ]
+        return found[0] if len(found) == 1 else None
+
+    def near(self, schema: str | None, name: str) -> str:
+        """The relation whose name is most like this one; empty when none is."""
+        full = [f"{schema}.{name}" for schema, name in self.relations]
+        wanted = f"{schema}.{name}" if schema else name
+        by_name = [f"{key[0]}.{key[1]}" for key in self.relations if key[1] == name]
+        return next(iter(by_name or get_close_matches(wanted, full, n=1)), "")
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(f"{schema}.{name}" for schema, name in self.relations)
+
+
+def sql_schema(pipeline: str) -> str:
+    """The schema of a pipeline's views in SQL: its name with dashes as underscores."""
+    return pipeline.replace("-", "_")
+
+
+def catalogue_of_plans(plans: Iterable[PhysicalPlan]) -> Catalogue:
+    """The views of pipelines, as the store makes them."""
+    relations: dict[tuple[str, str], Columns] = {}
+    for plan in plans:
+        for view in plan.views:
+            groups = [(name, type_of_column(data_type)) for name, data_type in view.group_by]
+            figures = [(named.name, type_of_column(named.aggregate.type)) for named in view.aggregates]
+            bounds = [("window_start", TIMESTAMPTZ), ("window_end", TIMESTAMPTZ)]
+            relations[sql_schema(plan.pipeline), view.name] = (*bounds, *groups, *figures, ("final", BOOL))
+    return Catalogue(relations)
+
+
+def catalogue_of_columns(rows: Iterable[tuple[str, str, str, str]]) -> Catalogue:
+    """The relations of a database: rows of (schema, relation, column, DuckDB's name of its type), columns in order."""
+    relations: dict[tuple[str, str], Columns] = {}
+    for schema, relation, column, data_type in rows:
+        relations[schema, relation] = (*relations.get((schema, relation), ()), (column, _type_of(data_type)))
+    return Catalogue(relations)
+
+
+def _type_of(duckdb_name: str) -> SqlType:
+    if duckdb_name.startswith("DECIMAL(") and duckdb_name.endswith(")"):
+        return numeric(int(duckdb_name[:-1].split(",")[1]))
+    return _OF_DUCKDB.get(duckdb_name, OPAQUE)
