@@ -287,8 +287,12 @@ def _manifest(pipeline: Pipeline, views: list[dict[str, object]], partitions: in
         "watermark": {"delay": _duration(pipeline.watermark.delay_us), "maxFuture": "1h"},
         "views": views,
         "sinks": [
-            {"name": f"out_{view.name}", "view": view.name, "files": {"path": f"out/{view.name}", "format": fmt}}
-            for view, fmt in zip(pipeline.views, ({"parquet": {}}, {"ndjson": {}}, {"csv": {}}), strict=False)
+            {
+                "name": f"out_{view.name}",
+                "view": view.name,
+                "files": {"path": f"out/{view.name}", "format": {file_format: {}}},
+            }
+            for view, file_format in zip(pipeline.views, ("parquet", "ndjson", "csv"), strict=False)
         ],
         "scale": {"partitions": partitions},
     }

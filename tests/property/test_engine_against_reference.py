@@ -116,7 +116,7 @@ def run_engine(case: Case, file: Path, data: Path, monkeypatch: pytest.MonkeyPat
     recorded = Recorded()
     open_store = wiring.open_store
     with monkeypatch.context() as patch:
-        patch.setattr(wiring, "open_store", lambda path: _Recorder(open_store(path), recorded))
+        patch.setattr(wiring, "open_store", lambda path, **how: _Recorder(open_store(path, **how), recorded))
         asyncio.run(_run(case, file, data, recorded))
     return recorded
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from tests.reference import sketches
 from tests.reference.description import Aggregate, Row, Value
@@ -56,7 +56,7 @@ def result(aggregate: Aggregate, samples: Sequence[TimedRow], bounds: Bounds, pr
         case "increase" | "rate":
             return _increase(aggregate, given, bounds, previous)
         case "approx_quantile":
-            return sketches.quantile([float(value) for value in values], float(aggregate.parameters[0]))
+            return sketches.quantile(_floats(values), float(aggregate.parameters[0]))
         case "top_k":
             return _top_k(values, int(aggregate.parameters[0]))
     raise AssertionError(aggregate.function)
@@ -72,7 +72,7 @@ def last_sample(aggregate: Aggregate, samples: Sequence[S]) -> S | None:
     return max(given, key=lambda one: (one.time_us, order(value(one.row))), default=None)
 
 
-def order(value: object) -> object:
+def order(value: Any) -> Any:
     """The order of values: text by its bytes, everything else as Python has it."""
     return value.encode() if isinstance(value, str) else value
 
@@ -109,6 +109,11 @@ def _exact(values: Sequence[Value]) -> Fraction:
     return sum((Fraction(value) for value in values), Fraction(0))  # type: ignore[arg-type]
 
 
+def _floats(values: Sequence[Value]) -> list[float]:
+    """Numbers as the nearest float64."""
+    return [float(value) for value in values if value is not None]
+
+
 def _rounded(exact: Fraction) -> float:
     """The nearest float, ties to even; infinite past the greatest one."""
     try:
@@ -120,12 +125,12 @@ def _rounded(exact: Fraction) -> float:
 def _sum(values: Sequence[Value]) -> int | float | Decimal:
     if isinstance(values[0], float):
         return _rounded(_exact(values))
-    return sum(values)  # type: ignore[arg-type, return-value]
+    return sum(values)  # type: ignore[arg-type]
 
 
 def _spread(function: str, values: Sequence[Value]) -> float | None:
     """Variance from exact sums of the values as float64; a single value has no sample variance."""
-    numbers = [float(value) for value in values]  # type: ignore[arg-type]
+    numbers = _floats(values)
     count, total = len(numbers), _exact(numbers)
     free = count - 1 if function.endswith("_samp") else count
     if free == 0:
@@ -164,4 +169,4 @@ def _top_k(values: Sequence[Value], k: int) -> list[tuple[Value, int]] | None:
     counts = Counter(values)
     if len(counts) > TOP_K_DISTINCT_MAX:
         return None
-    return sorted(counts.items(), key=lambda one: (-one[1], order(one[0])))[:k]  # type: ignore[arg-type]
+    return sorted(counts.items(), key=lambda one: (-one[1], order(one[0])))[:k]

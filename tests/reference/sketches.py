@@ -104,7 +104,7 @@ def _middle(border: float) -> float:
 
 def _ordered_word(value: float) -> int:
     """The bits of a float64 as an integer in the order of the values; -0.0 as 0.0."""
-    bits = struct.unpack("<q", struct.pack("<d", value + 0.0))[0]
+    bits: int = struct.unpack("<q", struct.pack("<d", value + 0.0))[0]
     return (bits if bits >= 0 else bits ^ 0x7FFF_FFFF_FFFF_FFFF) & _WORD
 
 
