@@ -44,6 +44,7 @@ from datanexus.ports.store import (
     QuarantineEntry,
     ViewChanges,
 )
+from datanexus.query.connection import PREPARATION
 from datanexus_spec.errors import Conflict, Corrupt, Incompatible, InvalidInput, Unavailable
 
 MEMORY_BYTES = 512 << 20  # DuckDB's buffers; larger queries spill to disk
@@ -62,10 +63,11 @@ class _Owned:
 
 @dataclass(slots=True)
 class DuckStore:
-    """One open store. Made by `open_store`; `claim` comes before `commit`."""
+    """One open store. Made by `open_store`; `claim` comes before `commit`. `reader` is prepared for users' queries."""
 
     path: Path
     connection: duckdb.DuckDBPyConnection
+    reader: duckdb.DuckDBPyConnection
     owned: dict[str, _Owned] = field(default_factory=dict)
 
     async def pipeline(self, name: str) -> PipelineRecord | None:
@@ -215,21 +217,20 @@ class DuckStore:
                 + (f"{len(statements)} statements" if len(statements) != 1 else f"a {statements[0].type.name}"),
                 reason="NotASelect", hint="results are written by pipelines only",
             )  # fmt: skip
-        cursor = self.connection.cursor()
+        self.reader.execute("BEGIN TRANSACTION READ ONLY")
         try:
-            cursor.execute(f"USE {CATALOG}")
-            cursor.execute("BEGIN TRANSACTION READ ONLY")
-            return cursor.sql(statements[0].query).to_arrow_table()
+            return self.reader.sql(statements[0].query).to_arrow_table()
         except (duckdb.OutOfMemoryException, duckdb.FatalException, duckdb.IOException) as error:
             raise store_fault(error, "cannot query", self.path) from error
         except duckdb.Error as error:
             raise InvalidInput(str(error).strip(), reason="QueryFailed") from error
         finally:
-            cursor.close()
+            self.reader.execute("ROLLBACK")
 
     async def close(self) -> None:
         """Close the file; a checkpoint empties the write-ahead log."""
         self.owned.clear()
+        self.reader.close()
         self.connection.close()
 
     # Reading
@@ -434,13 +435,15 @@ def open_store(path: Path, *, read_only: bool = False, memory_bytes: int = MEMOR
         )
         connection.execute(f"ATTACH {text(str(path))} AS {CATALOG}{' (READ_ONLY)' if read_only else ''}")
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
+        reader = connection.cursor()
+        for statement in PREPARATION:  # the last ones close and lock the configuration of the whole process
+            reader.execute(statement)
+        reader.execute(f"USE {CATALOG}")
         _check_format(connection, path)
         connection.execute(f"USE {TABLES}")
     except duckdb.Error as error:
         raise store_fault(error, "cannot open the store", path) from error
-    return DuckStore(path, connection)
+    return DuckStore(path, connection, reader)
 
 
 def _check_format(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
