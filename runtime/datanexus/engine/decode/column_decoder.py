@@ -7,6 +7,7 @@ Timestamps without a zone are local in the record's time zone; nanoseconds are r
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +31,10 @@ from datanexus.engine.decode.json_scan import (
     QUOTED,
     STRING,
     TRUE,
+    Bytes,
+    Longs,
 )
-from datanexus.engine.decode.normalise import Bytes, Column, Decoded, Longs, Normaliser, Spans
+from datanexus.engine.decode.normalise import Column, Decoded, Normaliser, Spans
 from datanexus.engine.decode.raw import json_value
 from datanexus.engine.decode.reason import Reason, Refusal, shown
 from datanexus.engine.decode.time_pattern import DAY_US, TIME_MAX_US, TIME_MIN_US
@@ -184,9 +187,9 @@ def _plain_values(
     return None
 
 
-def _numbers(array: pa.Array) -> npt.NDArray[np.generic]:
+def _numbers(array: pa.Array) -> npt.NDArray[Any]:
     """The values as NumPy has them, zero for NULL."""
-    numbers: npt.NDArray[np.generic] = (
+    numbers: npt.NDArray[Any] = (
         array if not array.null_count else array.fill_null(pa.scalar(0).cast(array.type))
     ).to_numpy(zero_copy_only=False)
     return numbers

@@ -5,6 +5,7 @@ Tags and statuses are those of `json_scan`.
 """
 
 import numpy as np
+import numpy.typing as npt
 from numba import types
 
 from datanexus.core.kernel import F64_OUT, I32_OUT, I64, I64_OUT, U8, U8_OUT, inlined, kernel
@@ -22,6 +23,8 @@ from datanexus.engine.decode.json_scan import (
     STRING,
     TEXT,
     TRUE,
+    Bytes,
+    Longs,
     code_unit,
     number_end,
     utf8_after,
@@ -34,12 +37,14 @@ _EXACT_MAX = 2**53
 
 
 @inlined
-def _is_absent(tag, size):  # type: ignore[no-untyped-def]
+def _is_absent(tag: int, size: int) -> bool:
     return tag <= NULL or (tag == TEXT and size == 0)
 
 
 @kernel(types.void(U8, I64, I64, U8_OUT, U8, I64, U8_OUT))
-def mark_nulls(b, begins, sizes, tags, texts, text_offsets, status):  # type: ignore[no-untyped-def]
+def mark_nulls(
+    b: Bytes, begins: Longs, sizes: Longs, tags: Bytes, texts: Bytes, text_offsets: Longs, status: Bytes
+) -> None:
     """Tag values whose text is one of `texts` as NULL; strings with escapes are doubt."""
     for row in range(begins.size):
         if tags[row] == ESCAPED:
@@ -62,7 +67,18 @@ def mark_nulls(b, begins, sizes, tags, texts, text_offsets, status):  # type: ig
 
 
 @kernel(types.void(U8, I64, I64, U8, types.int64, types.int64, types.boolean, I64_OUT, U8_OUT, U8_OUT))
-def read_integers(b, begins, sizes, tags, low, high, required, values, valid, status):  # type: ignore[no-untyped-def]
+def read_integers(
+    b: Bytes,
+    begins: Longs,
+    sizes: Longs,
+    tags: Bytes,
+    low: int,
+    high: int,
+    required: bool,
+    values: Longs,
+    valid: Bytes,
+    status: Bytes,
+) -> None:
     """Integers of up to 19 digits between low and high."""
     for row in range(begins.size):
         if status[row] != CLEAR:
@@ -83,9 +99,9 @@ def read_integers(b, begins, sizes, tags, low, high, required, values, valid, st
             i += 1
         if i == end or end - i > 18:
             continue
-        value = np.int64(0)
+        value = 0
         while i < end and 48 <= b[i] <= 57:
-            value = value * 10 + (np.int64(b[i]) - 48)
+            value = value * 10 + (b[i] - 48)
             i += 1
         if negative:
             value = -value
@@ -97,7 +113,17 @@ def read_integers(b, begins, sizes, tags, low, high, required, values, valid, st
 
 
 @kernel(types.int64(U8, I64, I64, U8, types.boolean, F64_OUT, U8_OUT, U8_OUT, U8_OUT))
-def read_floats(b, begins, sizes, tags, required, values, valid, hard, status):  # type: ignore[no-untyped-def]
+def read_floats(
+    b: Bytes,
+    begins: Longs,
+    sizes: Longs,
+    tags: Bytes,
+    required: bool,
+    values: npt.NDArray[np.float64],
+    valid: Bytes,
+    hard: Bytes,
+    status: Bytes,
+) -> int:
     """Numbers whose nearest float64 is one exact operation away; the others, marked `hard`, are left to a full parser.
 
     Returns: the number of hard rows; they are plain JSON numbers of moderate size.
@@ -127,7 +153,7 @@ def read_floats(b, begins, sizes, tags, required, values, valid, hard, status): 
         negative = b[i] == 45
         if negative:
             i += 1
-        mantissa = np.int64(0)
+        mantissa = 0
         digits = 0
         exponent = 0
         behind_point = False
@@ -137,7 +163,7 @@ def read_floats(b, begins, sizes, tags, required, values, valid, hard, status): 
             else:
                 digits += 1
                 if digits <= 18:
-                    mantissa = mantissa * 10 + (np.int64(b[i]) - 48)
+                    mantissa = mantissa * 10 + (b[i] - 48)
                 if behind_point:
                     exponent -= 1
             i += 1
@@ -148,14 +174,14 @@ def read_floats(b, begins, sizes, tags, required, values, valid, hard, status): 
                 i += 1
             written = 0
             while i < end:
-                written = written * 10 + (np.int64(b[i]) - 48)
+                written = written * 10 + (b[i] - 48)
                 i += 1
             exponent += -written if minus else written
         if digits > 18 or mantissa > _EXACT_MAX or exponent < -22 or exponent > 22:
             hard[row] = 1
             count += 1
             continue
-        value = np.float64(mantissa)
+        value = float(mantissa)
         if exponent < 0:
             value /= _POWERS[-exponent]
         else:
@@ -165,7 +191,18 @@ def read_floats(b, begins, sizes, tags, required, values, valid, hard, status): 
 
 
 @kernel(types.void(U8, I64, I64, U8, types.int64, types.int64, types.boolean, I64_OUT, U8_OUT, U8_OUT))
-def read_decimals(b, begins, sizes, tags, scale, high, required, values, valid, status):  # type: ignore[no-untyped-def]
+def read_decimals(
+    b: Bytes,
+    begins: Longs,
+    sizes: Longs,
+    tags: Bytes,
+    scale: int,
+    high: int,
+    required: bool,
+    values: Longs,
+    valid: Bytes,
+    status: Bytes,
+) -> None:
     """Unscaled decimals of magnitude up to `high` (below 10^18), written without exponent and with at most `scale`
     digits behind the point."""
     for row in range(begins.size):
@@ -189,7 +226,7 @@ def read_decimals(b, begins, sizes, tags, scale, high, required, values, valid, 
         negative = b[i] == 45
         if negative:
             i += 1
-        value = np.int64(0)
+        value = 0
         digits = 0
         missing = scale
         behind_point = False
@@ -197,7 +234,7 @@ def read_decimals(b, begins, sizes, tags, scale, high, required, values, valid, 
             if b[i] == 46:
                 behind_point = True
             elif 48 <= b[i] <= 57:
-                value = value * 10 + (np.int64(b[i]) - 48)
+                value = value * 10 + (b[i] - 48)
                 digits += 1
                 if behind_point:
                     missing -= 1
@@ -216,7 +253,9 @@ def read_decimals(b, begins, sizes, tags, scale, high, required, values, valid, 
 
 
 @kernel(types.void(U8, I64, I64, U8, types.boolean, I64_OUT, U8_OUT, U8_OUT))
-def read_booleans(b, begins, sizes, tags, required, values, valid, status):  # type: ignore[no-untyped-def]
+def read_booleans(
+    b: Bytes, begins: Longs, sizes: Longs, tags: Bytes, required: bool, values: Longs, valid: Bytes, status: Bytes
+) -> None:
     """true, false, and as texts also t, f, 1 and 0."""
     for row in range(begins.size):
         if status[row] != CLEAR:
@@ -246,7 +285,7 @@ def read_booleans(b, begins, sizes, tags, required, values, valid, status):  # t
 
 
 @kernel(types.int64(I64, U8, types.boolean, U8_OUT, U8_OUT))
-def check_strings(sizes, tags, required, valid, status):  # type: ignore[no-untyped-def]
+def check_strings(sizes: Longs, tags: Bytes, required: bool, valid: Bytes, status: Bytes) -> int:
     """Pass what is a string or an untyped text. Returns: how many have escapes."""
     escaped = 0
     for row in range(tags.size):
@@ -266,7 +305,7 @@ def check_strings(sizes, tags, required, valid, status):  # type: ignore[no-unty
 
 
 @kernel(types.void(U8, I64_OUT, I64_OUT, U8, types.boolean, U8_OUT, U8_OUT))
-def check_json(b, begins, sizes, tags, required, valid, status):  # type: ignore[no-untyped-def]
+def check_json(b: Bytes, begins: Longs, sizes: Longs, tags: Bytes, required: bool, valid: Bytes, status: Bytes) -> None:
     """Pass every JSON value, strings with their quotes; an untyped text must hold exactly one value."""
     for row in range(tags.size):
         if status[row] != CLEAR:
@@ -280,13 +319,14 @@ def check_json(b, begins, sizes, tags, required, valid, status):  # type: ignore
         elif tag == STRING or tag == ESCAPED:
             begins[row] -= 1
             sizes[row] += 2
-        elif tag == TEXT or tag == QUOTED:
-            if value_end(b, begins[row], begins[row] + sizes[row]) != begins[row] + sizes[row]:
-                status[row] = DOUBT
+        elif tag != TEXT and tag != QUOTED:
+            continue
+        elif value_end(b, begins[row], begins[row] + sizes[row]) != begins[row] + sizes[row]:
+            status[row] = DOUBT
 
 
 @inlined
-def _put_character(out, to, point):  # type: ignore[no-untyped-def]
+def _put_character(out: Bytes, to: int, point: int) -> int:
     """Write a code point as UTF-8; the index behind it."""
     if point < 0x80:
         out[to] = np.uint8(point)
@@ -308,7 +348,7 @@ def _put_character(out, to, point):  # type: ignore[no-untyped-def]
 
 
 @kernel(types.int64(U8, I64_OUT, I64_OUT, U8, U8, U8_OUT))
-def unescape(b, begins, sizes, tags, status, out):  # type: ignore[no-untyped-def]
+def unescape(b: Bytes, begins: Longs, sizes: Longs, tags: Bytes, status: Bytes, out: Bytes) -> int:
     """Write escaped strings unescaped to `out` and point their spans there: begin = -1 - index in `out`.
 
     The escapes are known to be valid, so that no string grows. Returns: bytes written.
@@ -355,7 +395,7 @@ def unescape(b, begins, sizes, tags, status, out):  # type: ignore[no-untyped-de
 
 
 @kernel(types.void(I64, U8, I64, I32_OUT))
-def string_offsets(sizes, valid, rows, offsets):  # type: ignore[no-untyped-def]
+def string_offsets(sizes: Longs, valid: Bytes, rows: Longs, offsets: npt.NDArray[np.int32]) -> None:
     """Arrow offsets of the strings of some rows; NULL is empty."""
     to = 0
     offsets[0] = 0
@@ -366,7 +406,7 @@ def string_offsets(sizes, valid, rows, offsets):  # type: ignore[no-untyped-def]
 
 
 @kernel(types.void(U8, U8, I64, I64, U8, I64, U8_OUT))
-def gather_strings(b, side, begins, sizes, valid, rows, out):  # type: ignore[no-untyped-def]
+def gather_strings(b: Bytes, side: Bytes, begins: Longs, sizes: Longs, valid: Bytes, rows: Longs, out: Bytes) -> None:
     """Copy the strings of some rows one behind the other; `out` has 16 bytes more than they need."""
     to = 0
     for k in range(rows.size):
@@ -392,7 +432,7 @@ def gather_strings(b, side, begins, sizes, valid, rows, out):  # type: ignore[no
 
 
 @kernel(types.void(U8, I64, I64, U8_OUT))
-def check_text(b, starts, lengths, status):  # type: ignore[no-untyped-def]
+def check_text(b: Bytes, starts: Longs, lengths: Longs, status: Bytes) -> None:
     """CLEAR for the rows that are valid UTF-8 without NUL, DOUBT for the others."""
     for row in range(starts.size):
         status[row] = DOUBT
@@ -409,7 +449,7 @@ def check_text(b, starts, lengths, status):  # type: ignore[no-untyped-def]
                     break
             c = b[i]
             if c == 0:
-                i = np.int64(-1)
+                i = -1
             elif c < 128:
                 i += 1
             else:

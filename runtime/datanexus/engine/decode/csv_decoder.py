@@ -1,8 +1,8 @@
 """Chunks of CSV records to the normalised record: fields by a kernel, broken records by a strict reader.
 
-Rules: a quote opens a value only at its beginning and is doubled inside; behind the closing quote comes a delimiter or the
-end. An empty value without quotes is absent; "" is the empty string. A record has as many values as the header has names;
-of a name that stands there twice the first counts.
+Rules: a quote opens a value only at its beginning and is doubled inside; behind the closing quote comes a delimiter
+or the end. An empty value without quotes is absent; "" is the empty string. A record has as many values as the header
+has names; of a name that stands there twice the first counts.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from numba import types
 from datanexus.core.kernel import I64, I64_2D_OUT, U8, U8_2D_OUT, U8_OUT, kernel
 from datanexus.engine.decode.column_scan import check_text
 from datanexus.engine.decode.json_judge import judge_text
-from datanexus.engine.decode.json_scan import CLEAR, DOUBT, QUOTED, TEXT
+from datanexus.engine.decode.json_scan import CLEAR, DOUBT, QUOTED, TEXT, Bytes, Longs
 from datanexus.engine.decode.normalise import Decoded, Normaliser, Spans, first_present, token_of_first
 from datanexus.engine.decode.reason import Reason, Refusal, shown
 from datanexus.engine.decode.value import Token
@@ -117,7 +117,18 @@ def _broken(values: Sequence[Token], found: str) -> Refusal:
 
 
 @kernel(types.void(U8, I64, I64, types.uint8, types.uint8, I64, I64_2D_OUT, I64_2D_OUT, U8_2D_OUT, U8_OUT))
-def _split(b, starts, lengths, delimiter, quote, slots, begins, sizes, tags, status):  # type: ignore[no-untyped-def]
+def _split(
+    b: Bytes,
+    starts: Longs,
+    lengths: Longs,
+    delimiter: int,
+    quote: int,
+    slots: Longs,
+    begins: Longs,
+    sizes: Longs,
+    tags: Bytes,
+    status: Bytes,
+) -> None:
     """Find the values of the used columns; `slots`: per column its row in begins, sizes and tags, or -1."""
     for row in range(starts.size):
         if status[row] != CLEAR:
@@ -127,7 +138,7 @@ def _split(b, starts, lengths, delimiter, quote, slots, begins, sizes, tags, sta
         end = i + lengths[row]
         column = 0
         while True:
-            slot = slots[column] if column < slots.size else np.int64(-1)
+            slot = slots[column] if column < slots.size else -1
             begin = i
             tag = TEXT
             if i < end and b[i] == quote:

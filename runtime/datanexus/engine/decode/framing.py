@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from numba import types
 
 from datanexus.core.kernel import I64_OUT, U8, inlined, kernel
+from datanexus.engine.decode.json_scan import Bytes, Longs
 from datanexus.engine.decode.wide import byte_matches, lowest_bit
 
 QUOTED_BYTES_MAX = 1 << 20  # of a CSV record with quoted line ends; beyond it the quote was a slip
@@ -23,28 +23,29 @@ class Frames:
     """The whole records of a block. `ends`: first byte after each record and its line end. `consumed`: the first byte
     that belongs to no record yet; blank lines before it are passed."""
 
-    starts: npt.NDArray[np.int64]
-    lengths: npt.NDArray[np.int64]
-    ends: npt.NDArray[np.int64]
+    starts: Longs
+    lengths: Longs
+    ends: Longs
     consumed: int
 
 
-def frame_lines(data: npt.NDArray[np.uint8], end: int, *, at_end: bool) -> Frames:
-    """The lines in data[:end], without LF or CRLF; empty lines are no records. `at_end`: a last one without end counts."""
+def frame_lines(data: Bytes, end: int, *, at_end: bool) -> Frames:
+    """The lines in data[:end], without LF or CRLF; empty lines are no records. `at_end`: nothing follows, so that a last
+    one without line end is whole."""
     return _framed(data, end, lambda *out: _lines(data, end, at_end, *out))
 
 
-def frame_csv(data: npt.NDArray[np.uint8], end: int, *, delimiter: str, quote: str, at_end: bool) -> Frames:
+def frame_csv(data: Bytes, end: int, *, delimiter: str, quote: str, at_end: bool) -> Frames:
     """The CSV records in data[:end]. A line end inside a quoted value belongs to it.
 
-    A quote opens a value only at its beginning. A quoted value that is not closed properly within 1 MiB makes a record of
-    its first line alone, which the decoder refuses.
+    A quote opens a value only at its beginning. A quoted value that is not closed properly within 1 MiB makes a record
+    of its first line alone, which the decoder refuses.
     """
     delimiter_byte, quote_byte = ord(delimiter), ord(quote)
     return _framed(data, end, lambda *out: _csv(data, end, delimiter_byte, quote_byte, at_end, *out))
 
 
-def frame_documents(data: npt.NDArray[np.uint8], end: int, *, at_end: bool) -> Frames:
+def frame_documents(data: Bytes, end: int, *, at_end: bool) -> Frames:
     """The objects of JSON documents in data[:end]: one, several, or the elements of arrays.
 
     Brackets, commas and space between them are passed unjudged; anything else between them is a record, which the
@@ -53,7 +54,7 @@ def frame_documents(data: npt.NDArray[np.uint8], end: int, *, at_end: bool) -> F
     return _framed(data, end, lambda *out: _documents(data, end, at_end, *out))
 
 
-def _framed(data: npt.NDArray[np.uint8], end: int, fill: Callable[..., tuple[int, int]]) -> Frames:
+def _framed(data: Bytes, end: int, fill: Callable[..., tuple[int, int]]) -> Frames:
     """Run a kernel with room for a guessed number of records, and again with more while it fills the room."""
     room = int(np.count_nonzero(data[:end] == _LINE_END)) + 1
     while True:
@@ -65,12 +66,13 @@ def _framed(data: npt.NDArray[np.uint8], end: int, fill: Callable[..., tuple[int
 
 
 @inlined
-def _find(b, i, end, byte):  # type: ignore[no-untyped-def]
+def _find(b: Bytes, i: int, end: int, byte: int) -> int:
     """First index of a byte in b[i:end], or end."""
     while i + 16 <= end:
         mask = byte_matches(b, i, byte)
         if mask != 0:
-            return i + lowest_bit(mask)
+            stop: int = i + lowest_bit(mask)
+            return stop
         i += 16
     while i < end and b[i] != byte:
         i += 1
@@ -78,11 +80,11 @@ def _find(b, i, end, byte):  # type: ignore[no-untyped-def]
 
 
 @kernel(types.UniTuple(types.int64, 2)(U8, types.int64, types.boolean, I64_OUT, I64_OUT, I64_OUT))
-def _lines(b, end, at_end, starts, lengths, ends):  # type: ignore[no-untyped-def]
+def _lines(b: Bytes, end: int, at_end: bool, starts: Longs, lengths: Longs, ends: Longs) -> tuple[int, int]:
     count = 0
     start = 0
     while start < end:
-        close = _find(b, start, end, np.uint8(10))
+        close = _find(b, start, end, 10)
         if close == end and not at_end:
             break
         behind = min(close + 1, end)
@@ -99,7 +101,7 @@ def _lines(b, end, at_end, starts, lengths, ends):  # type: ignore[no-untyped-de
 
 
 @kernel(types.int64(U8, types.int64, types.int64, types.uint8, types.uint8))
-def _csv_end(b, start, end, delimiter, quote):  # type: ignore[no-untyped-def]
+def _csv_end(b: Bytes, start: int, end: int, delimiter: int, quote: int) -> int:
     """Index of the line end that closes the record at start, `end` if there is none, -1 if its quotes are broken,
     -2 if a quote is open at `end`."""
     i = start
@@ -138,7 +140,9 @@ def _csv_end(b, start, end, delimiter, quote):  # type: ignore[no-untyped-def]
 @kernel(
     types.UniTuple(types.int64, 2)(U8, types.int64, types.uint8, types.uint8, types.boolean, I64_OUT, I64_OUT, I64_OUT)
 )
-def _csv(b, end, delimiter, quote, at_end, starts, lengths, ends):  # type: ignore[no-untyped-def]
+def _csv(
+    b: Bytes, end: int, delimiter: int, quote: int, at_end: bool, starts: Longs, lengths: Longs, ends: Longs
+) -> tuple[int, int]:
     count = 0
     start = 0
     while start < end:
@@ -148,7 +152,7 @@ def _csv(b, end, delimiter, quote, at_end, starts, lengths, ends):  # type: igno
         if close == -3:
             close = end
         if close < 0:
-            close = _find(b, start, end, np.uint8(10))
+            close = _find(b, start, end, 10)
         behind = min(close + 1, end)
         if close > start and b[close - 1] == 13:
             close -= 1
@@ -163,12 +167,12 @@ def _csv(b, end, delimiter, quote, at_end, starts, lengths, ends):  # type: igno
 
 
 @inlined
-def _is_between(c):  # type: ignore[no-untyped-def]
+def _is_between(c: int) -> bool:
     return c == 32 or c == 10 or c == 13 or c == 9 or c == 44 or c == 91 or c == 93
 
 
 @kernel(types.UniTuple(types.int64, 2)(U8, types.int64, types.boolean, I64_OUT, I64_OUT, I64_OUT))
-def _documents(b, end, at_end, starts, lengths, ends):  # type: ignore[no-untyped-def]
+def _documents(b: Bytes, end: int, at_end: bool, starts: Longs, lengths: Longs, ends: Longs) -> tuple[int, int]:
     count = 0
     start = 0
     while True:

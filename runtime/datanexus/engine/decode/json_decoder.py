@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from datanexus.engine.decode.json_judge import judge_object, member_at
-from datanexus.engine.decode.json_scan import DOUBT, MISSING, NESTED, scan_objects
-from datanexus.engine.decode.normalise import Bytes, Decoded, Longs, Normaliser, Spans, first_present
+from datanexus.engine.decode.json_scan import DOUBT, MISSING, NESTED, Bytes, Longs, scan_objects
+from datanexus.engine.decode.normalise import Decoded, Normaliser, Spans, first_present
 from datanexus.engine.decode.reason import Refusal
 from datanexus.engine.decode.value import ABSENT, Token
 from datanexus.plan.physical import RecordPlan

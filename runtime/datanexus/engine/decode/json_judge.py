@@ -15,6 +15,7 @@ from datanexus.engine.decode.value import ABSENT, Token
 
 DEPTH_MAX = 200  # far below the interpreter's recursion limit, so that the verdict never depends on the call stack
 _NUL_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_HALF_PAIR = re.compile(rb"(?<!\\)(?:\\\\)*\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
 _BOM = b"\xef\xbb\xbf"
 _TAGS = {"n": tag.NULL, "t": tag.TRUE, "f": tag.FALSE, '"': tag.STRING, "{": tag.NESTED, "[": tag.NESTED}
 
@@ -96,6 +97,10 @@ def _judge_json(line: bytes) -> Refusal | None:
 def _malformed(line: bytes, verdict: str) -> str:
     if line.startswith(_BOM):
         return "found a byte order mark, expected one JSON object"
+    half = _HALF_PAIR.search(line)
+    if half is not None:
+        found = line[half.end() - 6 : half.end()].decode()
+        return f"found half a surrogate pair ({found}) at byte {half.end() - 6}, expected whole characters"
     if verdict == "Input data was truncated":
         return f"found the end of the record after {len(line)} bytes, expected the rest of a JSON value"
     return f"found malformed JSON ({verdict.removeprefix('JSON is malformed: ')}), expected one JSON object"

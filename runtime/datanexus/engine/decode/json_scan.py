@@ -7,10 +7,14 @@ are bounded, so doubt is rare: duplicate keys, escapes in keys, nesting beyond 6
 """
 
 import numpy as np
+import numpy.typing as npt
 from numba import types
 
 from datanexus.core.kernel import I64, I64_2D_OUT, U8, U8_2D_OUT, U8_OUT, inlined, kernel
 from datanexus.engine.decode.wide import lowest_bit, string_stops
+
+Bytes = npt.NDArray[np.uint8]
+Longs = npt.NDArray[np.int64]
 
 # What a span is. Numbers, true, false and nested values span their JSON text, strings what lies between the quotes.
 MISSING = 0
@@ -38,14 +42,14 @@ _REMEMBERED = 64  # members of the previous row whose keys are tried first
 
 
 @inlined
-def _after_space(b, i, end):  # type: ignore[no-untyped-def]
+def _after_space(b: Bytes, i: int, end: int) -> int:
     while i < end and (b[i] == 32 or b[i] == 10 or b[i] == 13 or b[i] == 9):
         i += 1
     return i
 
 
 @inlined
-def utf8_after(b, i, end):  # type: ignore[no-untyped-def]
+def utf8_after(b: Bytes, i: int, end: int) -> int:
     """Index after the multi-byte character at i, or -1 where it is no valid UTF-8."""
     c = b[i]
     size = 0
@@ -66,27 +70,27 @@ def utf8_after(b, i, end):  # type: ignore[no-untyped-def]
         elif c == 0xF4:
             high = 0x8F
     if size == 0 or i + size > end or b[i + 1] < low or b[i + 1] > high:
-        return np.int64(-1)
+        return -1
     for k in range(2, size):
         if b[i + k] < 0x80 or b[i + k] > 0xBF:
-            return np.int64(-1)
-    return np.int64(i + size)
+            return -1
+    return i + size
 
 
 @inlined
-def hex_digit(c):  # type: ignore[no-untyped-def]
+def hex_digit(c: int) -> int:
     """0 to 15, or -1."""
     if 48 <= c <= 57:
-        return np.int64(c) - 48
+        return c - 48
     if 97 <= c <= 102:
-        return np.int64(c) - 87
+        return c - 87
     if 65 <= c <= 70:
-        return np.int64(c) - 55
-    return np.int64(-1)
+        return c - 55
+    return -1
 
 
 @kernel(types.int64(U8, types.int64, types.int64))
-def code_unit(b, i, end):  # type: ignore[no-untyped-def]
+def code_unit(b: Bytes, i: int, end: int) -> int:
     """The four hex digits at i as a number, or -1."""
     if i + 4 > end:
         return -1
@@ -100,7 +104,7 @@ def code_unit(b, i, end):  # type: ignore[no-untyped-def]
 
 
 @kernel(types.int64(U8, types.int64, types.int64))
-def _escape_after(b, i, end):  # type: ignore[no-untyped-def]
+def _escape_after(b: Bytes, i: int, end: int) -> int:
     """Index after the escape whose backslash is at i; -1 for a broken one, a NUL or half a surrogate pair."""
     if i + 1 >= end:
         return -1
@@ -121,13 +125,14 @@ def _escape_after(b, i, end):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _next_stop(b, i):  # type: ignore[no-untyped-def]
+def _next_stop(b: Bytes, i: int) -> int:
     """First index from i on with a control, quote, backslash or non-ASCII byte, or the end of the buffer."""
     n = b.size
     while i + 16 <= n:
         mask = string_stops(b, i)
         if mask != 0:
-            return i + lowest_bit(mask)
+            stop: int = i + lowest_bit(mask)
+            return stop
         i += 16
     while i < n:
         c = b[i]
@@ -138,7 +143,7 @@ def _next_stop(b, i):  # type: ignore[no-untyped-def]
 
 
 @kernel(types.UniTuple(types.int64, 2)(U8, types.int64, types.int64))
-def _string_end_slow(b, i, end):  # type: ignore[no-untyped-def]
+def _string_end_slow(b: Bytes, i: int, end: int) -> tuple[int, int]:
     escaped = 0
     while True:
         i = _next_stop(b, i)
@@ -159,16 +164,16 @@ def _string_end_slow(b, i, end):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _string_end(b, i, end):  # type: ignore[no-untyped-def]
+def _string_end(b: Bytes, i: int, end: int) -> tuple[int, int]:
     """(index of the closing quote, whether there are escapes) of the string whose text begins at i; -1: doubt."""
     stop = _next_stop(b, i)
     if stop < end and b[stop] == 34:
-        return stop, np.int64(0)
+        return stop, 0
     return _string_end_slow(b, stop, end)
 
 
 @kernel(types.UniTuple(types.int64, 2)(U8, types.int64, types.int64))
-def number_end(b, i, end):  # type: ignore[no-untyped-def]
+def number_end(b: Bytes, i: int, end: int) -> tuple[int, int]:
     """(index after the JSON number at i, its tag); -1: no number, or one so long that only the judge shall read it."""
     begin = i
     tag = INTEGER
@@ -203,7 +208,7 @@ def number_end(b, i, end):  # type: ignore[no-untyped-def]
 
 
 @kernel(types.UniTuple(types.int64, 2)(U8, types.int64, types.int64))
-def _literal_end(b, i, end):  # type: ignore[no-untyped-def]
+def _literal_end(b: Bytes, i: int, end: int) -> tuple[int, int]:
     c = b[i]
     if c == 116 and i + 4 <= end and b[i + 1] == 114 and b[i + 2] == 117 and b[i + 3] == 101:
         return i + 4, TRUE
@@ -215,7 +220,7 @@ def _literal_end(b, i, end):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _scalar_end(b, i, end):  # type: ignore[no-untyped-def]
+def _scalar_end(b: Bytes, i: int, end: int) -> tuple[int, int]:
     c = b[i]
     if c == 45 or 48 <= c <= 57:
         return number_end(b, i, end)
@@ -223,7 +228,7 @@ def _scalar_end(b, i, end):  # type: ignore[no-untyped-def]
 
 
 @kernel(types.int64(U8, types.int64, types.int64))
-def value_end(b, i, end):  # type: ignore[no-untyped-def]
+def value_end(b: Bytes, i: int, end: int) -> int:
     """Index after the complete JSON value at i, of any nesting up to 60; -1: doubt."""
     depth = 0
     objects = np.uint64(0)  # one bit per open bracket, the innermost lowest
@@ -286,7 +291,18 @@ def value_end(b, i, end):  # type: ignore[no-untyped-def]
 
 
 @kernel(types.void(U8, I64, I64, U8, I64, types.boolean, I64_2D_OUT, I64_2D_OUT, U8_2D_OUT, U8_OUT))
-def scan_objects(b, starts, lengths, names, name_offsets, only_known, begins, sizes, tags, status):  # type: ignore[no-untyped-def]
+def scan_objects(
+    b: Bytes,
+    starts: Longs,
+    lengths: Longs,
+    names: Bytes,
+    name_offsets: Longs,
+    only_known: bool,
+    begins: Longs,
+    sizes: Longs,
+    tags: Bytes,
+    status: Bytes,
+) -> None:
     """Find the values of the named keys in every row.
 
     Shape:   names: concatenated keys; begins, sizes, tags: one row per key, one column per record; tags come as zeros.
@@ -406,7 +422,7 @@ def scan_objects(b, starts, lengths, names, name_offsets, only_known, begins, si
 
 
 @kernel(types.int64(U8))
-def nesting_depth(b):  # type: ignore[no-untyped-def]
+def nesting_depth(b: Bytes) -> int:
     """Deepest bracket outside strings, of any bytes."""
     depth = 0
     deepest = 0
@@ -427,7 +443,7 @@ def nesting_depth(b):  # type: ignore[no-untyped-def]
 
 
 @kernel(types.int64(U8, types.int64))
-def _valid_value_end(b, i):  # type: ignore[no-untyped-def]
+def _valid_value_end(b: Bytes, i: int) -> int:
     """Index after the value at i of a text known to be valid JSON."""
     depth = 0
     while i < b.size:
@@ -456,7 +472,7 @@ def _valid_value_end(b, i):  # type: ignore[no-untyped-def]
 
 
 @kernel(types.int64(U8, I64_2D_OUT))
-def member_spans(b, spans):  # type: ignore[no-untyped-def]
+def member_spans(b: Bytes, spans: Longs) -> int:
     """Spans of the keys (with quotes) and values of an object, or of the elements of an array, known to be valid JSON.
 
     Shape:   spans: (key begin, key end, value begin, value end) per member; keys of array elements are empty.

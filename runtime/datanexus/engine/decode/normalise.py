@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from datanexus.core.columns import arrow_type
 from datanexus.core.rejection import Rejection
 from datanexus.engine.decode import column_scan
-from datanexus.engine.decode.json_scan import CLEAR, ESCAPED, MISSING, TEXT
+from datanexus.engine.decode.json_scan import CLEAR, ESCAPED, MISSING, TEXT, Bytes, Longs
 from datanexus.engine.decode.reason import Refusal
 from datanexus.engine.decode.time_pattern import time_zone
 from datanexus.engine.decode.time_scan import compiled_formats, read_times
@@ -24,8 +24,6 @@ from datanexus.engine.decode.value import ABSENT, INTEGER_RANGES, FieldReader, T
 from datanexus.plan.physical import FieldPlan, RecordPlan
 from datanexus_spec.datatype import DataType, Kind
 
-Bytes = npt.NDArray[np.uint8]
-Longs = npt.NDArray[np.int64]
 Judge = Callable[[int], Sequence[Token] | Refusal]  # row → one token per field of the record, or why there are none
 _FAST_DIGITS = 18  # digits of a decimal that fit an int64
 _PADDING = 16  # bytes that a wide copy may write too many
@@ -54,8 +52,8 @@ class Spans:
 
 @dataclass(slots=True)
 class Column:
-    """Values of one field while its rows are judged: integers or floats in `values`, or texts as spans of `data` and, where a begin
-    is negative, of `side` from -1 - begin on."""
+    """Values of one field while its rows are judged: integers or floats in `values`, or texts as spans of `spans.data`
+    and, where a begin is negative, of `side` from -1 - begin on."""
 
     valid: Bytes
     values: npt.NDArray[np.int64] | npt.NDArray[np.float64] | None = None

@@ -1,7 +1,8 @@
 """Chunks of text lines, taken apart by a pattern, to the normalised record.
 
-The pattern runs as a kernel where it has a fast form; lines that this form does not match, and patterns without one, go
-to RE2. A group that is empty or took no part is absent. `unknownFields` does not matter: the pattern names all there is.
+The pattern runs as a kernel where it has a fast form; lines that this form does not match, and patterns without one,
+go to RE2. A group that is empty or took no part is absent. `unknownFields` does not matter: the pattern names all
+that there is.
 """
 
 import re
@@ -16,8 +17,8 @@ from datanexus.core.kernel import I64, I64_2D, I64_2D_OUT, U8, U8_OUT, kernel
 from datanexus.engine.decode.column_scan import check_text, gather_strings, string_offsets
 from datanexus.engine.decode.json_decoder import without_mark
 from datanexus.engine.decode.json_judge import judge_text
-from datanexus.engine.decode.json_scan import CLEAR, DOUBT, TEXT
-from datanexus.engine.decode.normalise import Bytes, Decoded, Longs, Normaliser, Spans, first_present, token_of_first
+from datanexus.engine.decode.json_scan import CLEAR, DOUBT, TEXT, Bytes, Longs
+from datanexus.engine.decode.normalise import Decoded, Normaliser, Spans, first_present, token_of_first
 from datanexus.engine.decode.reason import Reason, Refusal, shown
 from datanexus.engine.decode.text_pattern import PRESETS, fast_pattern
 from datanexus.engine.decode.value import Token
@@ -168,7 +169,9 @@ def _check(regex: str, pattern: str) -> None:
 
 
 @kernel(types.void(U8, I64, I64, U8, I64_2D, I64_2D_OUT, I64_2D_OUT, U8_OUT))
-def _match(b, starts, lengths, classes, steps, begins, sizes, status):  # type: ignore[no-untyped-def]
+def _match(
+    b: Bytes, starts: Longs, lengths: Longs, classes: Bytes, steps: Longs, begins: Longs, sizes: Longs, status: Bytes
+) -> None:
     """Match clear rows with a fast pattern; the others, and those it does not match, are DOUBT."""
     for row in range(starts.size):
         if status[row] != CLEAR:

@@ -1,4 +1,4 @@
-"""Patterns for lines of text: the presets, and the translation of simple patterns into programs that need no regex engine.
+"""Patterns for lines of text: the presets, and simple patterns as programs that need no regex engine.
 
 A pattern matches a whole line. Its judge is RE2. Where it is a plain sequence in which every repetition ends before a
 byte that it cannot contain, there is only one way to match, and a kernel finds it: such a pattern has a `FastPattern`.
@@ -13,18 +13,20 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-# Access logs of Apache and nginx. `-` stands for what the server did not know and is kept (see nullIf). A request line that
-# is none, such as "-" or a broken one, is `request` as a whole, without verb and httpversion. Quotes inside are written \".
+# Access logs of Apache and nginx. `-` stands for what the server did not know and is kept (see nullIf). A request line
+# that is none, such as "-" or a broken one, is `request` as a whole, without verb and httpversion. Quotes inside are
+# written \".
 _COMMON = (
     r"(?P<clientip>\S+) (?P<ident>\S+) (?P<auth>[^\[\]\"]+) \[(?P<timestamp>[^\]]+)\] "
     r"\"(?:(?P<verb>[A-Z]+) )?(?P<request>(?:[^\"\\]|\\.)*?)(?: HTTP/(?P<httpversion>[0-9.]+))?\" "
-    r"(?P<response>[0-9]{3}) (?P<bytes>[0-9]+|-)"
+    r"(?P<response>[0-9]{3}) (?P<bytes>[0-9-]+)"
 )
 _COMBINED = _COMMON + r" \"(?P<referrer>(?:[^\"\\]|\\.)*)\" \"(?P<agent>(?:[^\"\\]|\\.)*)\""
 # The same for the lines that nearly all are; whatever they do not match goes to the full pattern.
 _PLAIN_COMMON = (
     r"(?P<clientip>[^ ]+) (?P<ident>[^ ]+) (?P<auth>[^ \[\]\"]+) \[(?P<timestamp>[^\]]+)\] "
-    r"\"(?P<verb>[A-Z]+) (?P<request>[^ \"\\]*) HTTP/(?P<httpversion>[0-9.]+)\" (?P<response>[0-9]{3}) (?P<bytes>[0-9-]+)"
+    r"\"(?P<verb>[A-Z]+) (?P<request>[^ \"\\]*) HTTP/(?P<httpversion>[0-9.]+)\" "
+    r"(?P<response>[0-9]{3}) (?P<bytes>[0-9-]+)"
 )
 _PLAIN_COMBINED = _PLAIN_COMMON + r" \"(?P<referrer>[^\"\\]*)\" \"(?P<agent>[^\"\\]*)\""
 PRESETS = {"common": (_COMMON, _PLAIN_COMMON), "combined": (_COMBINED, _PLAIN_COMBINED)}
@@ -51,7 +53,8 @@ Bytes256 = frozenset[int]
 
 @dataclass(frozen=True, slots=True)
 class FastPattern:
-    """`classes`: 256 flags for each class, one after the other; `steps`: rows of (operation, class or slot, minimum, maximum)."""
+    """`classes`: 256 flags for each class, one after the other. `steps`: rows of (operation, class or slot, minimum,
+    maximum)."""
 
     classes: npt.NDArray[np.uint8]
     steps: npt.NDArray[np.int64]

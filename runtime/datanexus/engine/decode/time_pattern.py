@@ -4,8 +4,8 @@ A program is a row of (operation, argument) pairs that reads a text from left to
 `time_scan` runs the same programs over whole columns; this module alone decides what it doubts and words the refusal.
 
 Rules, those of PostgreSQL where it has one:
-- iso8601 is YYYY-MM-DD, then T, t or a blank, hh:mm, :ss and a fraction as wanted, then Z, ±hh, ±hhmm, ±hh:mm or nothing.
-  A date alone is its first moment.
+- iso8601 is YYYY-MM-DD, then T, t or a blank, hh:mm, :ss and a fraction as wanted, then Z, ±hh, ±hhmm, ±hh:mm or
+  nothing. A date alone is its first moment.
 - Fractions beyond microseconds are rounded, a tie to the even microsecond. Second 60 is the next minute's second 0.
 - A time without a zone is local in the record's time zone. In a gap or fold of that zone the smaller offset counts:
   the one before a gap, the one after a fold; of the two instants it is the later.
@@ -147,15 +147,15 @@ def time_zone(name: str) -> ZoneInfo:
         ) from error
 
 
-def read_text(time: TimeFormat, text: str) -> Moment | Refusal:
-    """Read a text in a format that is no epoch."""
+def read_text(time: TimeFormat, text: str) -> Moment | Refusal | None:
+    """Read a text in a format that is no epoch; None if it is not written in that format."""
     return _read_pattern(time, text) if time.program else _read_iso(text)
 
 
-def read_epoch(time: TimeFormat, text: str) -> Moment | Refusal:
-    """Read a number in an epoch format; exact, rounded to microseconds, ties to even."""
+def read_epoch(time: TimeFormat, text: str) -> Moment | Refusal | None:
+    """Read a number in an epoch format; exact, rounded to microseconds, ties to even. None if it is no number."""
     if _NUMBER.fullmatch(text) is None:
-        return _invalid(text, time.text)
+        return None
     number = Decimal(text)
     if number.adjusted() > _EPOCH_DIGITS_MAX:
         return out_of_years(text)
@@ -189,7 +189,7 @@ def out_of_years(text: str) -> Refusal:
 
 def _program(text: str) -> list[tuple[int, int]]:
     for short, long in _COMPOUND.items():
-        text = re.sub(rf"(?<!%)((?:%%)*)%{short}", lambda found, long=long: found[1] + long, text)
+        text = re.sub(rf"(?<!%)((?:%%)*)%{short}", rf"\g<1>{long}", text)
     program: list[tuple[int, int]] = []
     position = 0
     while position < len(text):
@@ -218,10 +218,10 @@ def _program(text: str) -> list[tuple[int, int]]:
     return program
 
 
-def _read_iso(text: str) -> Moment | Refusal:
+def _read_iso(text: str) -> Moment | Refusal | None:
     found = _ISO.fullmatch(text)
     if found is None:
-        return _invalid(text, "iso8601")
+        return None
     year, month, day, hour, minute, second, fraction, zone = found.groups()
     registers = [UNSET] * REGISTERS
     registers[YEAR], registers[MONTH], registers[DAY] = int(year), int(month), int(day)
@@ -230,7 +230,7 @@ def _read_iso(text: str) -> Moment | Refusal:
     if zone is not None:
         offset = _offset_minutes(zone)
         if offset is None:
-            return _invalid(text, "iso8601")
+            return None
         registers[OFFSET_MINUTES] = OFFSET_BASE + offset
     return _assemble(registers, text)
 
@@ -251,16 +251,16 @@ def _offset_minutes(text: str) -> int | None:
     return -total if text[0] == "-" else total
 
 
-def _read_pattern(time: TimeFormat, text: str) -> Moment | Refusal:
+def _read_pattern(time: TimeFormat, text: str) -> Moment | Refusal | None:
     registers = [UNSET] * REGISTERS
     encoded = text.encode()
     position = 0
     for code, argument in time.program:
         position = _step(code, argument, encoded, position, registers)
         if position < 0:
-            return _invalid(text, time.text)
+            return None
     if position != len(encoded) or not _complete(registers):
-        return _invalid(text, time.text)
+        return None
     return _assemble(registers, text)
 
 
@@ -368,11 +368,6 @@ def month_days(year: int, month: int) -> int:
 
 def _is_leap(year: int) -> bool:
     return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-
-
-def _invalid(text: str, expected: str) -> Refusal:
-    message = f'found "{shown(text)}", expected a time in the format {expected}'
-    return Refusal(Reason.INVALID_TIMESTAMP, message, values=text)
 
 
 def _impossible(text: str, what: str) -> Refusal:

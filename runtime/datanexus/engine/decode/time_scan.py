@@ -14,7 +14,7 @@ from numba import types
 from datanexus.core.kernel import I64, I64_OUT, U8, U8_OUT, inlined, kernel
 from datanexus.engine.decode import json_scan as tag
 from datanexus.engine.decode import time_pattern as pattern
-from datanexus.engine.decode.json_scan import CLEAR, DOUBT
+from datanexus.engine.decode.json_scan import CLEAR, DOUBT, Bytes, Longs
 from datanexus.engine.decode.time_pattern import (
     DAY_US,
     MONTHS,
@@ -91,17 +91,18 @@ def from_local(time_us: npt.NDArray[np.int64], zone: ZoneInfo) -> npt.NDArray[np
 
 
 @inlined
-def _two(b, i):  # type: ignore[no-untyped-def]
+def _two(b: Bytes, i: int) -> int:
     """The two digits at i, or a negative number."""
-    high = np.int64(b[i]) - 48
-    low = np.int64(b[i + 1]) - 48
+    high = b[i] - 48
+    low = b[i + 1] - 48
     if high < 0 or high > 9 or low < 0 or low > 9:
-        return np.int64(-1)
-    return high * 10 + low
+        return -1
+    value: int = high * 10 + low
+    return value
 
 
 @kernel(types.int64(types.int64, types.int64, types.int64))
-def days_of_date(year, month, day):  # type: ignore[no-untyped-def]
+def days_of_date(year: int, month: int, day: int) -> int:
     """Days since 1970-01-01 of a date that exists, else _NO_MATCH."""
     if year < 1 or month < 1 or month > 12 or day < 1 or day > 31:
         return _NO_MATCH
@@ -123,14 +124,14 @@ def days_of_date(year, month, day):  # type: ignore[no-untyped-def]
 
 
 @kernel(types.UniTuple(types.int64, 2)(U8, types.int64, types.int64))
-def _fraction(b, i, end):  # type: ignore[no-untyped-def]
+def _fraction(b: Bytes, i: int, end: int) -> tuple[int, int]:
     """(microseconds, index after the digits); doubt for more than six digits, no match for none."""
     value = 0
     first = i
     while i < end and 48 <= b[i] <= 57:
         if i - first >= 6:
             return _DOUBT, i
-        value = value * 10 + np.int64(b[i]) - 48
+        value = value * 10 + b[i] - 48
         i += 1
     if i == first:
         return _NO_MATCH, i
@@ -140,7 +141,7 @@ def _fraction(b, i, end):  # type: ignore[no-untyped-def]
 
 
 @kernel(types.UniTuple(types.int64, 2)(U8, types.int64, types.int64))
-def _offset(b, i, end):  # type: ignore[no-untyped-def]
+def _offset(b: Bytes, i: int, end: int) -> tuple[int, int]:
     """(minutes, index after it) of Z, ±hh, ±hhmm or ±hh:mm."""
     if i >= end:
         return _NO_MATCH, i
@@ -153,14 +154,14 @@ def _offset(b, i, end):  # type: ignore[no-untyped-def]
     if hours < 0:
         return _NO_MATCH, i
     i += 3
-    minutes = np.int64(0)
+    minutes = 0
     colon = 1 if i < end and b[i] == 58 else 0
     if i + colon + 2 <= end:
         minutes = _two(b, i + colon)
         if minutes >= 0:
             i += colon + 2
         else:
-            minutes = np.int64(0)
+            minutes = 0
     total = hours * 60 + minutes
     if minutes > 59 or total > _OFFSET_MAX:
         return _NO_MATCH, i
@@ -168,7 +169,7 @@ def _offset(b, i, end):  # type: ignore[no-untyped-def]
 
 
 @kernel(types.UniTuple(types.int64, 2)(U8, types.int64, types.int64))
-def _iso(b, i, end):  # type: ignore[no-untyped-def]
+def _iso(b: Bytes, i: int, end: int) -> tuple[int, int]:
     """(microseconds without the offset, its minutes or UNSET) of an ISO 8601 text."""
     if end - i < 10 or b[i + 4] != 45 or b[i + 7] != 45:
         return _NO_MATCH, 0
@@ -213,7 +214,7 @@ def _iso(b, i, end):  # type: ignore[no-untyped-def]
 
 
 @kernel(types.UniTuple(types.int64, 2)(I64_OUT))
-def _assembled(registers):  # type: ignore[no-untyped-def]
+def _assembled(registers: Longs) -> tuple[int, int]:
     year = registers[_YEAR]
     if registers[_SHORT_YEAR] != _UNSET:
         year = registers[_SHORT_YEAR] + (2000 if registers[_SHORT_YEAR] < 69 else 1900)
@@ -241,7 +242,17 @@ def _assembled(registers):  # type: ignore[no-untyped-def]
 
 
 @kernel(types.UniTuple(types.int64, 2)(U8, types.int64, types.int64, I64, types.int64, types.int64, I64_OUT, U8, I64))
-def _pattern(b, i, end, program, first, last, registers, names, name_offsets):  # type: ignore[no-untyped-def]
+def _pattern(
+    b: Bytes,
+    i: int,
+    end: int,
+    program: Longs,
+    first: int,
+    last: int,
+    registers: Longs,
+    names: Bytes,
+    name_offsets: Longs,
+) -> tuple[int, int]:
     """(microseconds without the offset, its minutes or UNSET) of a text read by a strptime program."""
     registers[:] = _UNSET
     for step in range(first, last):
@@ -252,11 +263,11 @@ def _pattern(b, i, end, program, first, last, registers, names, name_offsets):  
                 return _NO_MATCH, 0
             i += 1
         elif code == _DIGITS:
-            value = np.int64(0)
+            value = 0
             for _ in range(argument % 16):
                 if i >= end or b[i] < 48 or b[i] > 57:
                     return _NO_MATCH, 0
-                value = value * 10 + np.int64(b[i]) - 48
+                value = value * 10 + b[i] - 48
                 i += 1
             registers[argument // 16] = value
         elif code == _BLANKS:
@@ -284,9 +295,9 @@ def _pattern(b, i, end, program, first, last, registers, names, name_offsets):  
             while i < end and b[i] == 32:
                 i += 1
             begin = i
-            value = np.int64(0)
+            value = 0
             while i < end and i < begin + 2 and 48 <= b[i] <= 57:
-                value = value * 10 + np.int64(b[i]) - 48
+                value = value * 10 + b[i] - 48
                 i += 1
             if i == begin:
                 return _NO_MATCH, 0
@@ -320,18 +331,18 @@ def _pattern(b, i, end, program, first, last, registers, names, name_offsets):  
 
 
 @kernel(types.int64(U8, types.int64, types.int64, types.int64))
-def _epoch(b, i, end, code):  # type: ignore[no-untyped-def]
+def _epoch(b: Bytes, i: int, end: int, code: int) -> int:
     """Microseconds of an integer of at most 18 digits; anything else is doubt."""
     negative = i < end and b[i] == 45
     if negative:
         i += 1
     if i == end or end - i > 18:
         return _DOUBT
-    value = np.int64(0)
+    value = 0
     while i < end:
         if b[i] < 48 or b[i] > 57:
             return _DOUBT
-        value = value * 10 + np.int64(b[i]) - 48
+        value = value * 10 + b[i] - 48
         i += 1
     if negative:
         value = -value
@@ -347,8 +358,21 @@ def _epoch(b, i, end, code):  # type: ignore[no-untyped-def]
 
 @kernel(types.void(U8, I64, I64, U8, I64, I64, U8, I64, types.boolean, types.boolean, I64_OUT, U8_OUT, U8_OUT, U8_OUT))
 def _read(
-    b, begins, sizes, tags, program, bounds, names, name_offsets, required, as_date, values, valid, local, status
-):  # type: ignore[no-untyped-def]
+    b: Bytes,
+    begins: Longs,
+    sizes: Longs,
+    tags: Bytes,
+    program: Longs,
+    bounds: Longs,
+    names: Bytes,
+    name_offsets: Longs,
+    required: bool,
+    as_date: bool,
+    values: Longs,
+    valid: Bytes,
+    local: Bytes,
+    status: Bytes,
+) -> None:
     registers = np.empty(_REGISTERS, np.int64)
     for row in range(begins.size):
         if status[row] != CLEAR:
@@ -410,7 +434,7 @@ def read_times(
     required: bool,
     as_date: bool,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-    """Read a column of times: (microseconds or days, validity). `spans`: data, begins, sizes, tags; doubt in `status`."""
+    """Read a column of times: (microseconds or days, validity). `spans`: data, begins, sizes, tags."""
     rows = len(status)
     values, valid, local = np.zeros(rows, np.int64), np.zeros(rows, np.uint8), np.zeros(rows, np.uint8)
     _read(*spans, *compiled, _NAMES, _NAME_OFFSETS, required, as_date, values, valid, local, status)

@@ -114,8 +114,10 @@ def _null(reader: FieldReader, token: Token) -> Refusal | None:
         found, reason = f"found no {names}", Reason.MISSING_FIELD
     elif token.tag == tag.TEXT and not token.text:
         found, reason = f"found an empty {names}", Reason.MISSING_FIELD
+    elif token.tag == tag.NULL:
+        found, reason = "found null", Reason.NULL_FIELD
     else:
-        found, reason = f"found {_found(token)}, which means NULL", Reason.NULL_FIELD
+        found, reason = f"found {_found(token)}, which nullIf takes for NULL", Reason.NULL_FIELD
     return Refusal(reason, f"field {plan.name}: {found}, expected {_expected(reader)}", plan.name, token.text)
 
 
@@ -211,20 +213,16 @@ def _time(reader: FieldReader, token: Token) -> Value | Refusal:
         return _wrong_type(reader, token)
     untyped = token.tag in _UNTYPED
     text = token.text.strip(_BLANKS) if untyped else token.text
-    refusals = []
+    refusal: Refusal | None = None
     for time in reader.formats:
         if not untyped and time.is_epoch != is_number:
             continue
         read = read_epoch(time, text) if time.is_epoch else read_text(time, text)
         if isinstance(read, Moment):
             return _stored(reader, read, text)
-        refusals.append(read)
-    if len(refusals) == 1:
-        return refusals[0]
-    if not refusals:
-        return _wrong_type(reader, token)
-    message = f'found "{shown(text)}", expected {_expected(reader)}'
-    return Refusal(Reason.INVALID_TIMESTAMP, message, values=text)
+        refusal = refusal or read
+    found = f'"{shown(text)}"' if untyped else _found(token)
+    return refusal or Refusal(Reason.INVALID_TIMESTAMP, f"found {found}, expected {_expected(reader)}", values=text)
 
 
 def _typed_time(reader: FieldReader, token: Token) -> Value | Refusal:
