@@ -1,0 +1,1 @@
+"""Dedup against a list in plain Python."""
