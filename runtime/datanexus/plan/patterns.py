@@ -104,3 +104,38 @@ def replacement_text(replacement: str) -> str:
             at += following == "\\"
         at += 1
     return "".join(result)
+
+
+def for_re2(pattern: str) -> str:
+    r"""PostgreSQL's spelling in RE2's: `\Z` is the end of the text there, `\z` here."""
+    result, at = [], 0
+    while at < len(pattern):
+        step = pattern[at : at + 2] if pattern[at] == "\\" else pattern[at]
+        result.append("\\z" if step == "\\Z" else step)
+        at += len(step)
+    return "".join(result)
+
+
+def with_named_groups(pattern: str) -> str:
+    """The pattern with names for all its groups, g1, g2, ...; Arrow gives back named groups only."""
+    result, in_class, at, count = [], False, 0, 0
+    while at < len(pattern):
+        character = pattern[at]
+        if character == "\\":
+            result.append(pattern[at : at + 2])
+            at += 2
+            continue
+        if in_class:
+            in_class = character != "]"
+        elif character == "[":
+            in_class = True
+            skipped = 2 if pattern[at + 1 : at + 3] == "^]" else 1 if pattern[at + 1 : at + 2] == "]" else 0
+            result.append(pattern[at : at + 1 + skipped])
+            at += 1 + skipped
+            continue
+        elif character == "(" and pattern[at + 1 : at + 2] != "?":
+            count += 1
+            character = f"(?P<g{count}>"
+        result.append(character)
+        at += 1
+    return "".join(result)
