@@ -31,7 +31,7 @@ _SHIFT = 52 - _MANTISSA_BITS
 _STEPS = 1 << _MANTISSA_BITS  # buckets between two powers of two
 _INFINITE = 0x7FF << _MANTISSA_BITS  # the bucket of an infinity, counted from zero
 _ZERO = _INFINITE + 1  # items of negative values lie below, of positive ones above
-_NAN_ITEM = 2 * _ZERO  # above the item of +inf
+_NAN_ITEM = 2 * _ZERO + 1  # above the item of +inf
 _COUNTS = "counts"
 
 

@@ -1,0 +1,1 @@
+"""Accumulators against definitions in plain Python, and against themselves in another order."""
