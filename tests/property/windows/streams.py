@@ -25,9 +25,9 @@ windows: st.SearchStrategy[WindowSpec] = st.one_of(
     st.builds(Session, st.integers(1, 12)),
     st.builds(Global, st.integers(1, 20)),
 )
-_records = st.builds(
-    Record, st.sampled_from(["a", "b", "c", None]), st.integers(-30, 60), st.one_of(st.none(), st.integers(0, 9))
-)
+_keys = st.sampled_from(["a", "b", None])
+_values = st.one_of(st.none(), st.integers(0, 9))
+_SPREAD_US = 40  # how far records lie around the watermark: most windows get late records
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,11 @@ class Cut:
 def streams(draw: st.DrawFn) -> list[Cut]:
     """Cuts whose watermark never goes back."""
     cuts, watermark = [], draw(st.integers(-40, 20))
-    for _ in range(draw(st.integers(1, 5))):
-        batches = draw(st.lists(st.lists(_records, min_size=1, max_size=12), max_size=3))
-        cuts.append(Cut(batches, watermark))
-        watermark += draw(st.integers(0, 30))
+    for _ in range(draw(st.integers(1, 6))):
+        times = st.integers(watermark - _SPREAD_US, watermark + _SPREAD_US)
+        batch = st.lists(st.builds(Record, _keys, times, _values), min_size=1, max_size=12)
+        watermark += draw(st.integers(0, 15))
+        cuts.append(Cut(draw(st.lists(batch, max_size=3)), watermark))
     return cuts
 
 
