@@ -388,7 +388,7 @@ class _Stream:
             "x": draw.choice(
                 (draw.uniform(-10, 10), draw.gauss(0, 1) * 10.0 ** draw.randint(-12, 12), 0.1, 1e16, -1e16)
             ),
-            "d": f"{Decimal(draw.randint(-(10**6), 10**11)).scaleb(-2):f}",
+            "d": float(Decimal(draw.randint(-(10**6), 10**11)).scaleb(-2)),
             "s": draw.choice(("a", "b", "ä", "𝄞", 'quote"', f"s{draw.randint(0, 500)}")),
             "flag": draw.random() < 0.5,
             "seen": _iso(draw.randint(-(10**15), 2 * 10**15)),
