@@ -21,7 +21,17 @@ from numba import types
 from datanexus.core.aggregate import AggregateInput, AggregateSpec, FinishContext, Mask, Slots, Times
 from datanexus.core.aggregates import arrow_values
 from datanexus.core.aggregates.arrow_values import EVERY_ROW, Words
-from datanexus.core.aggregates.pair_table import FREE, ITEM_BITS, PairTable, entries_batch, find_place, table_of
+from datanexus.core.aggregates.pair_table import (
+    FREE,
+    ITEM_BITS,
+    KEY,
+    NUMBER,
+    PairTable,
+    entries_batch,
+    find_place,
+    is_full,
+    table_of,
+)
 from datanexus.core.aggregates.slot_rows import STATE, SlotRows, words_of
 from datanexus.core.aggregates.value_hash import Hashes, value_hashes
 from datanexus.core.kernel import BOOLS, F64_OUT, I64, I64_2D, I64_2D_OUT, I64_OUT, U8_2D_OUT, U64, kernel
@@ -29,7 +39,7 @@ from datanexus.core.kernel import BOOLS, F64_OUT, I64, I64_2D, I64_2D_OUT, I64_O
 REGISTER_BITS = 12
 REGISTERS = 1 << REGISTER_BITS
 RANK_MAX = 64 - REGISTER_BITS + 1
-SPARSE_MAX = 128  # an entry of the hash table takes 32 bytes: 128 of them as much as a dense row
+SPARSE_MAX = 128  # an entry of the hash table takes 24 to 48 bytes: 128 of them about as much as a dense row
 _RANK_BITS = 6
 _SPARSE, _DENSE = "sparse", "dense"
 _NO_ROW = -1
@@ -130,7 +140,7 @@ class Distinct:
         sparse, begin = self._sparse, 0
         while True:
             begin, sparse.used, self._dense_rows = _set_registers(
-                sparse.keys, sparse.numbers, sparse.used, self._rows.words, self._dense, self._dense_rows,
+                sparse.places, sparse.used, self._rows.words, self._dense, self._dense_rows,
                 slots, marks, keep, begin,
             )  # fmt: skip
             if begin == len(slots):
@@ -141,9 +151,9 @@ class Distinct:
         """Make room for one more dense row and one more sparse entry."""
         if self._dense_rows == len(self._dense):
             self._dense.resize((self._dense_rows + self._dense_rows // 2 + 1, REGISTERS), refcheck=False)
-        if 2 * (self._sparse.used + 1) > len(self._sparse.keys):
+        if 3 * (self._sparse.used + 1) > 2 * len(self._sparse.places):
             self._sparse.keep_where(self._rows.words[: self.size, 0] == _NO_ROW)
-            if 4 * self._sparse.used > len(self._sparse.keys):
+            if 2 * self._sparse.used > len(self._sparse.places):
                 self._sparse.grow()
 
     def _make_dense(self, slots: Slots) -> None:
@@ -181,11 +191,11 @@ def _marks(hashes: Hashes, out: Any) -> None:
 
 @kernel(
     types.UniTuple(types.int64, 3)(
-        I64_OUT, I64_OUT, types.int64, I64_2D_OUT, U8_2D_OUT, types.int64, I64, I64, BOOLS, types.int64
+        I64_2D_OUT, types.int64, I64_2D_OUT, U8_2D_OUT, types.int64, I64, I64, BOOLS, types.int64
     )
 )
 def _set_registers(
-    keys: Any, numbers: Any, used: int, rows: Any, dense: Any, dense_rows: int,
+    places: Any, used: int, rows: Any, dense: Any, dense_rows: int,
     slots: Slots, marks: Words, keep: Mask, begin: int,
 ) -> tuple[int, int, int]:  # fmt: skip
     """Fold marks in from row `begin` on; stop for want of room. Returns the row, sparse places and dense rows used."""
@@ -199,22 +209,23 @@ def _set_registers(
             dense[row, register] = max(dense[row, register], np.uint8(rank))
             continue
         key = (slot << ITEM_BITS) | register
-        place = find_place(keys, key)
-        if keys[place] != FREE:
-            numbers[place] = max(numbers[place], rank)
+        place = find_place(places, key)
+        if places[place, KEY] != FREE:
+            places[place, NUMBER] = max(places[place, NUMBER], rank)
             continue
         if rows[slot, 1] < SPARSE_MAX:
-            if 2 * (used + 1) > keys.size:
+            if is_full(places, used):
                 return i, used, dense_rows
-            keys[place], numbers[place] = key, rank
+            places[place, KEY], places[place, NUMBER] = key, rank
             used += 1
             rows[slot, 1] += 1
             continue
         if dense_rows == dense.shape[0]:
             return i, used, dense_rows
         for k in range(REGISTERS):
-            place = find_place(keys, (slot << ITEM_BITS) | k)
-            dense[dense_rows, k] = np.uint8(numbers[place]) if keys[place] != FREE else np.uint8(0)
+            place = find_place(places, (slot << ITEM_BITS) | k)
+            taken = places[place, KEY] != FREE
+            dense[dense_rows, k] = np.uint8(places[place, NUMBER]) if taken else np.uint8(0)
         dense[dense_rows, register] = np.uint8(rank)
         rows[slot, 0], rows[slot, 1] = dense_rows, SPARSE_MAX + 1
         dense_rows += 1

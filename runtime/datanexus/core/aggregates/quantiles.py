@@ -22,9 +22,19 @@ from numba import types
 from datanexus.core.aggregate import AggregateInput, AggregateSpec, FinishContext, Mask, Slots, Times
 from datanexus.core.aggregates import arrow_values, float_values
 from datanexus.core.aggregates.arrow_values import Floats, Words
-from datanexus.core.aggregates.pair_table import FREE, ITEM_BITS, PairTable, entries_batch, find_place, table_of
+from datanexus.core.aggregates.pair_table import (
+    FREE,
+    ITEM_BITS,
+    KEY,
+    NUMBER,
+    PairTable,
+    entries_batch,
+    find_place,
+    is_full,
+    table_of,
+)
 from datanexus.core.aggregates.slot_rows import STATE, SlotRows, words_of
-from datanexus.core.kernel import BOOLS, I64, I64_2D_OUT, I64_OUT, kernel
+from datanexus.core.kernel import BOOLS, I64, I64_2D_OUT, kernel
 
 _MANTISSA_BITS = 6
 _SHIFT = 52 - _MANTISSA_BITS
@@ -78,9 +88,7 @@ class Quantile:
         bits, keep = float_values.floats(given.values).view(np.int64), arrow_values.rows_to_keep(given)
         counts, begin = self._counts, 0
         while True:
-            begin, counts.used = _count_values(
-                counts.keys, counts.numbers, counts.used, self._rows.words, slots, bits, keep, begin
-            )
+            begin, counts.used = _count_values(counts.places, counts.used, self._rows.words, slots, bits, keep, begin)
             if begin == len(slots):
                 return
             counts.grow()
@@ -129,11 +137,11 @@ def _answers(items: Words) -> Floats:
     return answers
 
 
-@kernel(types.UniTuple(types.int64, 2)(I64_OUT, I64_OUT, types.int64, I64_2D_OUT, I64, I64, BOOLS, types.int64))
+@kernel(types.UniTuple(types.int64, 2)(I64_2D_OUT, types.int64, I64_2D_OUT, I64, I64, BOOLS, types.int64))
 def _count_values(
-    keys: Any, numbers: Any, used: int, rows: Any, slots: Slots, bits: Words, keep: Mask, begin: int
+    places: Any, used: int, rows: Any, slots: Slots, bits: Words, keep: Mask, begin: int
 ) -> tuple[int, int]:
-    """Count the rows from `begin` on; stop when the table is half full. Returns the row stopped at and `used`."""
+    """Count the rows from `begin` on; stop when the table is full. Returns the row stopped at and `used`."""
     every = keep.size == 0
     for i in range(begin, slots.size):
         if not (every or keep[i]):
@@ -147,12 +155,12 @@ def _count_values(
         else:
             item = _ZERO - 1 - bucket if bits[i] < 0 else _ZERO + 1 + bucket
         key = (slots[i] << ITEM_BITS) | item
-        place = find_place(keys, key)
-        if keys[place] == FREE:
-            if 2 * (used + 1) > keys.size:
+        place = find_place(places, key)
+        if places[place, KEY] == FREE:
+            if is_full(places, used):
                 return i, used
-            keys[place] = key
+            places[place, KEY] = key
             used += 1
-        numbers[place] += 1
+        places[place, NUMBER] += 1
         rows[slots[i], 0] += 1
     return slots.size, used

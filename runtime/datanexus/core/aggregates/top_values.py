@@ -23,10 +23,20 @@ from datanexus.core.aggregate import (
 )
 from datanexus.core.aggregates import arrow_values
 from datanexus.core.aggregates.arrow_values import EVERY_ROW, Words
-from datanexus.core.aggregates.pair_table import FREE, ITEM_BITS, PairTable, entries_batch, find_place, table_of
+from datanexus.core.aggregates.pair_table import (
+    FREE,
+    ITEM_BITS,
+    KEY,
+    NUMBER,
+    PairTable,
+    entries_batch,
+    find_place,
+    is_full,
+    table_of,
+)
 from datanexus.core.aggregates.slot_rows import STATE, SlotRows, words_of
 from datanexus.core.aggregates.value_dictionary import ValueDictionary, sortable
-from datanexus.core.kernel import BOOLS, I64, I64_2D_OUT, I64_OUT, kernel
+from datanexus.core.kernel import BOOLS, I64, I64_2D_OUT, kernel
 
 _COUNTS, _VALUES = "counts", "values"
 _DISTINCT, _TOO_MANY = 0, 1  # words of a row
@@ -128,7 +138,7 @@ class TopK:
         counts, begin = self._counts, 0
         while True:
             begin, counts.used, closed = _count_items(
-                counts.keys, counts.numbers, counts.used, self._rows.words, slots, items, added, keep, begin
+                counts.places, counts.used, self._rows.words, slots, items, added, keep, begin
             )
             self._dead += closed * TOP_K_DISTINCT_MAX
             if begin == len(slots):
@@ -154,15 +164,15 @@ class TopK:
 
 @kernel(
     types.UniTuple(types.int64, 3)(
-        I64_OUT, I64_OUT, types.int64, I64_2D_OUT, I64, I64, I64, BOOLS, types.int64
+        I64_2D_OUT, types.int64, I64_2D_OUT, I64, I64, I64, BOOLS, types.int64
     )
 )  # fmt: skip
 def _count_items(
-    keys: Any, numbers: Any, used: int, rows: Any, slots: Slots, items: Words, added: Words, keep: Mask, begin: int
+    places: Any, used: int, rows: Any, slots: Slots, items: Words, added: Words, keep: Mask, begin: int
 ) -> tuple[int, int, int]:
     """Count the rows from `begin` on, each as added[i] or, if that has one element, as that.
 
-    Stops when the table is half full. Returns the row stopped at, the places used, and how many slots became closed.
+    Stops when the table is full. Returns the row stopped at, the places used, and how many slots became closed.
     """
     every = keep.size == 0
     step = 0 if added.size == 1 else 1
@@ -172,16 +182,16 @@ def _count_items(
         if not (every or keep[i]) or rows[slot, _TOO_MANY] != 0:
             continue
         key = (slot << ITEM_BITS) | items[i]
-        place = find_place(keys, key)
-        if keys[place] == FREE:
+        place = find_place(places, key)
+        if places[place, KEY] == FREE:
             if rows[slot, _DISTINCT] == TOP_K_DISTINCT_MAX:
                 rows[slot, _DISTINCT], rows[slot, _TOO_MANY] = 0, 1
                 closed += 1
                 continue
-            if 2 * (used + 1) > keys.size:
+            if is_full(places, used):
                 return i, used, closed
-            keys[place] = key
+            places[place, KEY] = key
             used += 1
             rows[slot, _DISTINCT] += 1
-        numbers[place] += added[i * step]
+        places[place, NUMBER] += added[i * step]
     return slots.size, used, closed
