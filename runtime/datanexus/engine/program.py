@@ -17,7 +17,8 @@ from datanexus.core.emission import Global, Hopping, KeyHashes, Session, Tumblin
 from datanexus.core.hashing import hash_rows
 from datanexus.core.key_groups import partition_of
 from datanexus.core.rejection import Rejection, Stage
-from datanexus.engine.evaluate import Failure, compile_aggregate_input, compile_expression
+from datanexus.engine.evaluate.evaluator import compile_aggregate_input, compile_expression
+from datanexus.engine.evaluate.faults import Failure
 from datanexus.plan.expression import BoundExpression, columns_of
 from datanexus.plan.physical import (
     FilterStep,
@@ -96,11 +97,11 @@ class Program:
             failed: list[tuple[Sequence[Failure], str]] = []
             for view, compiled in zip(self._plan.views, self._inputs, strict=True):
                 results = [evaluate(alive.batch) for evaluate in compiled]
-                inputs.append(tuple(AggregateInput(values, mask) for values, mask, _ in results))
+                inputs.append(tuple(AggregateInput(result.values, result.mask) for result in results))
                 failed += [
-                    (failures, named.aggregate.text)
-                    for named, (_, _, failures) in zip(view.aggregates, results, strict=True)
-                    if failures
+                    (result.failures, named.aggregate.text)
+                    for named, result in zip(view.aggregates, results, strict=True)
+                    if result.failures
                 ]
             if not failed:
                 return inputs
