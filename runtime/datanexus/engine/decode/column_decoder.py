@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datanexus.engine.decode.column_scan import check_text
-from datanexus.engine.decode.json_judge import judge_text
 from datanexus.engine.decode.json_scan import (
     CLEAR,
     DAYS,
@@ -34,6 +33,7 @@ from datanexus.engine.decode.json_scan import (
     Bytes,
     Longs,
 )
+from datanexus.engine.decode.json_text import judge_text
 from datanexus.engine.decode.normalise import Column, Decoded, Normaliser, Spans
 from datanexus.engine.decode.raw import json_value
 from datanexus.engine.decode.reason import Reason, Refusal, shown

@@ -34,6 +34,7 @@ from datanexus.engine.decode.wide import copy_sixteen, lowest_bit, non_ascii
 
 _POWERS = np.array([10.0**k for k in range(23)])  # exact in float64
 _EXACT_MAX = 2**53
+_TENTH = (2**63 - 1) // 10
 
 
 @inlined
@@ -97,11 +98,18 @@ def read_integers(
         negative = i < end and b[i] == 45
         if negative:
             i += 1
-        if i == end or end - i > 18:
+        if i == end or end - i > 19:
             continue
+        most = min(end, i + 18)
         value = 0
-        while i < end and 48 <= b[i] <= 57:
+        while i < most and 48 <= b[i] <= 57:
             value = value * 10 + (b[i] - 48)
+            i += 1
+        if i + 1 == end and i == most and 48 <= b[i] <= 57:
+            digit = b[i] - 48
+            if value > _TENTH or (value == _TENTH and digit > 7):
+                continue
+            value = value * 10 + digit
             i += 1
         if negative:
             value = -value

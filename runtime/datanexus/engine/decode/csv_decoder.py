@@ -12,8 +12,8 @@ from numba import types
 
 from datanexus.core.kernel import I64, I64_2D_OUT, U8, U8_2D_OUT, U8_OUT, kernel
 from datanexus.engine.decode.column_scan import check_text
-from datanexus.engine.decode.json_judge import judge_text
 from datanexus.engine.decode.json_scan import CLEAR, DOUBT, QUOTED, TEXT, Bytes, Longs
+from datanexus.engine.decode.json_text import doubt_long, judge_text
 from datanexus.engine.decode.normalise import Decoded, Normaliser, Spans, first_present, token_of_first
 from datanexus.engine.decode.reason import Reason, Refusal, shown
 from datanexus.engine.decode.value import Token
@@ -45,6 +45,7 @@ class CsvDecoder:
         begins, sizes, tags = np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.uint8)
         status = np.empty(chunk.rows, np.uint8)
         check_text(chunk.data, chunk.starts, chunk.lengths, status)
+        doubt_long(chunk.lengths, status)
         delimiter, quote = ord(self._form.delimiter), ord(self._form.quote)
         _split(chunk.data, chunk.starts, chunk.lengths, delimiter, quote, slots, begins, sizes, tags, status)
         unknown = self._unknown(names, used)

@@ -30,8 +30,8 @@ class Frames:
 
 
 def frame_lines(data: Bytes, end: int, *, at_end: bool) -> Frames:
-    """The lines in data[:end], without LF or CRLF; empty lines are no records. `at_end`: nothing follows, so that a last
-    one without line end is whole."""
+    """The lines in data[:end], without LF or CRLF; empty lines are no records. `at_end`: nothing follows,
+    so that a last one without line end is whole."""
     return _framed(data, end, lambda *out: _lines(data, end, at_end, *out))
 
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from datanexus.engine.decode.json_judge import judge_object, member_at
-from datanexus.engine.decode.json_scan import DOUBT, MISSING, NESTED, Bytes, Longs, scan_objects
+from datanexus.engine.decode.json_scan import CLEAR, DOUBT, NESTED, Bytes, Longs, scan_objects
+from datanexus.engine.decode.json_text import doubt_long
 from datanexus.engine.decode.normalise import Decoded, Normaliser, Spans, first_present
 from datanexus.engine.decode.reason import Refusal
 from datanexus.engine.decode.value import ABSENT, Token
@@ -21,7 +22,7 @@ class JsonDecoder:
     def __init__(self, record: RecordPlan) -> None:
         self._normaliser = Normaliser(record)
         origins = [origin for field in record.fields for origin in field.origins]
-        # The first name of a dotted path is looked up too: where it holds an object, the judge walks the path.
+        # The first name of a dotted path is looked up too, to walk the path inside its value.
         names = list(dict.fromkeys([*origins, *(origin.split(".")[0] for origin in origins)]))
         self._slots = {name: slot for slot, name in enumerate(names)}
         encoded = [name.encode() for name in names]
@@ -40,6 +41,7 @@ class JsonDecoder:
         scan_objects(
             chunk.data, starts, lengths, self._names, self._name_offsets, self._only_used, begins, sizes, tags, status
         )
+        doubt_long(lengths, status)
         spans = [
             self._field_spans(chunk.data, field.origins, (begins, sizes, tags), status)
             for field in self._normaliser.fields
@@ -56,15 +58,19 @@ class JsonDecoder:
     ) -> Spans:
         """The spans of a field: of its first origin that is present."""
         begins, sizes, tags = scanned
-        slots = [self._slots[origin] for origin in origins]
-        for origin, slot in zip(origins, slots, strict=True):
-            if "." in origin:
-                outer = self._slots[origin.split(".")[0]]
-                status[(tags[slot] == MISSING) & (tags[outer] == NESTED)] = DOUBT
-        located = {
-            origin: Spans(data, begins[slot], sizes[slot], tags[slot])
-            for origin, slot in zip(origins, slots, strict=True)
-        }
+        located = {}
+        for origin in origins:
+            slot = self._slots[origin]
+            located[origin] = Spans(data, begins[slot], sizes[slot], tags[slot])
+            first, *rest = origin.split(".")
+            if not rest:
+                continue
+            slot = self._slots[first]
+            inner = Spans(data, begins[slot], sizes[slot], tags[slot])
+            for key in rest:
+                inner = _member(inner, key, status)
+            # The key as it stands goes first.
+            located[origin] = first_present(("key", "path"), {"key": located[origin], "path": inner}, len(status))
         return first_present(origins, located, len(status))
 
     def _judge(self, line: bytes) -> list[Token] | Refusal:
@@ -83,6 +89,20 @@ class JsonDecoder:
                     break
             tokens.append(token)
         return tokens
+
+
+def _member(outer: Spans, key: str, status: Bytes) -> Spans:
+    """The values of one key inside nested values; those in which the scanner finds no plain object become DOUBT."""
+    rows = len(status)
+    nested = outer.tags == NESTED
+    begins, sizes, tags = np.zeros((1, rows), np.int64), np.zeros((1, rows), np.int64), np.zeros((1, rows), np.uint8)
+    found = np.empty(rows, np.uint8)
+    name = np.frombuffer(key.encode(), np.uint8)
+    bounds = np.array([0, len(name)], np.int64)
+    lengths = np.where(nested, outer.sizes, 0)
+    scan_objects(outer.data, outer.begins, lengths, name, bounds, False, begins, sizes, tags, found)
+    status[nested & (found != CLEAR)] = DOUBT
+    return Spans(outer.data, begins[0], sizes[0], tags[0])
 
 
 def without_mark(chunk: TextChunk) -> tuple[Longs, Longs]:

@@ -255,7 +255,7 @@ def _place(column: Column, accepted: Sequence[tuple[int, list[Value]]], index: i
     if column.values is None:
         _place_texts(column, rows, [cast("bytes", value or b"") for value in given])
         return
-    numbers = [cast("int | float", value or 0) for value in given]
+    numbers = [cast("int | float", 0 if value is None else value) for value in given]
     if any(not -(2**63) <= number < 2**63 for number in numbers if isinstance(number, int)):
         column.values = column.values.astype(object)  # decimals of more than 18 digits
     column.values[rows] = numbers

@@ -16,6 +16,7 @@ class Reason(enum.StrEnum):
     NOT_AN_OBJECT = "NotAnObject"  # JSON, but no object
     INVALID_UTF8 = "InvalidUtf8"
     NUL_CHARACTER = "NulCharacter"  # a zero byte, or its JSON escape, anywhere in the record
+    TOO_LONG = "TooLong"
     TOO_DEEP = "TooDeep"
     DUPLICATE_KEY = "DuplicateKey"  # a key the record uses stands there twice
     PATTERN_MISMATCH = "PatternMismatch"
@@ -35,6 +36,7 @@ _DECODE = frozenset(
         Reason.NOT_AN_OBJECT,
         Reason.INVALID_UTF8,
         Reason.NUL_CHARACTER,
+        Reason.TOO_LONG,
         Reason.TOO_DEEP,
         Reason.DUPLICATE_KEY,
         Reason.PATTERN_MISMATCH,

@@ -16,8 +16,8 @@ from numba import types
 from datanexus.core.kernel import I64, I64_2D, I64_2D_OUT, U8, U8_OUT, kernel
 from datanexus.engine.decode.column_scan import check_text, gather_strings, string_offsets
 from datanexus.engine.decode.json_decoder import without_mark
-from datanexus.engine.decode.json_judge import judge_text
 from datanexus.engine.decode.json_scan import CLEAR, DOUBT, TEXT, Bytes, Longs
+from datanexus.engine.decode.json_text import doubt_long, judge_text
 from datanexus.engine.decode.normalise import Decoded, Normaliser, Spans, first_present, token_of_first
 from datanexus.engine.decode.reason import Reason, Refusal, shown
 from datanexus.engine.decode.text_pattern import PRESETS, fast_pattern
@@ -54,6 +54,7 @@ class TextDecoder:
         starts, lengths = without_mark(chunk)
         status = np.empty(chunk.rows, np.uint8)
         check_text(chunk.data, starts, lengths, status)
+        doubt_long(lengths, status)
         if self._fast is not None:
             clean = np.flatnonzero(status == CLEAR)
             located = self._run_fast(chunk.data, starts, lengths, status)

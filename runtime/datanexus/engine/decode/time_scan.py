@@ -60,6 +60,7 @@ _YEAR, _MONTH, _DAY, _HOUR, _MINUTE, _SECOND = (
 )
 _DAY_OF_YEAR, _SHORT_YEAR, _HALF, _HOUR12 = pattern.DAY_OF_YEAR, pattern.SHORT_YEAR, pattern.HALF, pattern.HOUR12
 _FRACTION_US, _OFFSET_MINUTES, _REGISTERS = pattern.FRACTION_US, pattern.OFFSET_MINUTES, pattern.REGISTERS
+_POWERS = np.array([10.0**k for k in range(16)])
 _NAMES = np.frombuffer("".join(MONTHS + WEEKDAYS).encode(), np.uint8)
 _NAME_OFFSETS = np.cumsum([0] + [len(name) for name in MONTHS + WEEKDAYS]).astype(np.int64)
 
@@ -125,16 +126,18 @@ def days_of_date(year: int, month: int, day: int) -> int:
 
 @kernel(types.UniTuple(types.int64, 2)(U8, types.int64, types.int64))
 def _fraction(b: Bytes, i: int, end: int) -> tuple[int, int]:
-    """(microseconds, index after the digits); doubt for more than six digits, no match for none."""
+    """(microseconds, index after the digits); no match for none. Up to 15 digits the quotient is exactly rounded."""
     value = 0
     first = i
     while i < end and 48 <= b[i] <= 57:
-        if i - first >= 6:
+        if i - first >= 15:
             return _DOUBT, i
         value = value * 10 + b[i] - 48
         i += 1
     if i == first:
         return _NO_MATCH, i
+    if i - first > 6:
+        return int(np.rint(value / _POWERS[i - first] * 1e6)), i
     for _ in range(6 - (i - first)):
         value *= 10
     return value, i
@@ -277,7 +280,7 @@ def _pattern(
             if i == begin:
                 return _NO_MATCH, 0
         elif code == _FRACTION:
-            value, i = _fraction(b, i, end)
+            value, i = _fraction(b, i, min(end, i + 9))
             if value < 0:
                 return value, 0
             registers[_FRACTION_US] = value

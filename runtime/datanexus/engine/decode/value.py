@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal
 from zoneinfo import ZoneInfo
 
-import msgspec
-
 from datanexus.engine.decode import json_scan as tag
+from datanexus.engine.decode.json_text import judge_json
 from datanexus.engine.decode.reason import Reason, Refusal, shown
 from datanexus.engine.decode.time_pattern import (
     DAY_US,
@@ -143,11 +142,9 @@ def _read_typed(reader: FieldReader, token: Token) -> Value | Refusal:
 def _json(reader: FieldReader, token: Token) -> Value | Refusal:
     if token.tag not in _UNTYPED:
         return token.raw.encode()
-    try:
-        msgspec.json.decode(token.text)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return _wrong_type(reader, token)
-    return token.text.encode()
+    content = token.text.encode()
+    refusal = judge_json(content)
+    return content if refusal is None else _wrong_type(reader, token)
 
 
 def _bool(reader: FieldReader, token: Token) -> Value | Refusal:
