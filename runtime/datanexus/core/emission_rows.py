@@ -22,27 +22,6 @@ class Bounds:
     endless: bool = False
 
 
-def rows_of(
-    spec: ViewSpec,
-    groups: tuple[Groups, Slots],
-    aggregates: tuple[Aggregates, Slots],
-    bounds: Bounds,
-    previous: Mapping[int, LastSamples],
-) -> pa.RecordBatch:
-    """Rows of some groups, in the order given. Groups and aggregates are at slots of their own, n of each."""
-    keys, key_slots = groups
-    states, slots = aggregates
-    hashes = keys.hashes[key_slots]
-    columns = [
-        *_bounds(bounds, len(slots)),
-        *keys.values(key_slots),
-        *states.finish(slots, bounds.start_us, bounds.end_us, previous),
-        pa.array(np.ascontiguousarray(hashes[:, 0])),
-        pa.array(np.ascontiguousarray(hashes[:, 1])),
-    ]
-    return pa.record_batch(columns, schema=spec.row_schema())
-
-
 def key_hashes_of(rows: pa.RecordBatch) -> KeyHashes:
     """The key hashes of rows."""
     high, low = (rows.column(rows.num_columns - 2 + half).to_numpy() for half in (0, 1))
@@ -53,7 +32,7 @@ def key_hashes_of(rows: pa.RecordBatch) -> KeyHashes:
 class EmissionBuilder:
     """Collects the rows of a cut, window by window in ascending order of start."""
 
-    spec: ViewSpec
+    empty: pa.RecordBatch
     appended: list[pa.RecordBatch] = field(default_factory=list)
     replaced: list[pa.RecordBatch] = field(default_factory=list)
     deleted: list[pa.RecordBatch] = field(default_factory=list)
@@ -72,14 +51,42 @@ class EmissionBuilder:
         filled = [batch for batch in batches if batch.num_rows]
         if len(filled) == 1:
             return filled[0]
-        if not filled:
-            return _empty(self.spec)
-        return pa.concat_batches(filled)
+        return pa.concat_batches(filled) if filled else self.empty
 
 
-def _empty(spec: ViewSpec) -> pa.RecordBatch:
-    schema = spec.row_schema()
-    return pa.record_batch([pa.array([], column.type) for column in schema], schema=schema)
+class RowWriter:
+    """Makes the rows of one view."""
+
+    __slots__ = ("_schema", "empty", "nothing")
+
+    def __init__(self, spec: ViewSpec) -> None:
+        self._schema = spec.row_schema()
+        self.empty = pa.record_batch([pa.array([], column.type) for column in self._schema], schema=self._schema)
+        self.nothing = EmissionBuilder(self.empty).built()
+
+    def rows(
+        self,
+        groups: tuple[Groups, Slots],
+        aggregates: tuple[Aggregates, Slots],
+        bounds: Bounds,
+        previous: Mapping[int, LastSamples],
+    ) -> pa.RecordBatch:
+        """Rows of some groups, in the order given. Groups and aggregates are at slots of their own, n of each."""
+        keys, key_slots = groups
+        states, slots = aggregates
+        hashes = keys.hashes[key_slots]
+        columns = [
+            *_bounds(bounds, len(slots)),
+            *keys.values(key_slots),
+            *states.finish(slots, bounds.start_us, bounds.end_us, previous),
+            pa.array(np.ascontiguousarray(hashes[:, 0])),
+            pa.array(np.ascontiguousarray(hashes[:, 1])),
+        ]
+        return pa.record_batch(columns, schema=self._schema)
+
+    def builder(self) -> EmissionBuilder:
+        """A collector of this view's rows."""
+        return EmissionBuilder(self.empty)
 
 
 def _bounds(bounds: Bounds, count: int) -> list[pa.Array]:

@@ -55,11 +55,14 @@ class Groups:
         values: int = sum(chunk.nbytes for chunks in self._chunks for chunk in chunks)
         return self._index.nbytes + values
 
-    def upsert(self, hashes: KeyHashes, values: Sequence[pa.Array]) -> Slots:
-        """The slot of each of n keys; `values`: the group columns, n long, read for new keys only."""
+    def upsert(self, hashes: KeyHashes, values: Sequence[pa.Array], origin: Slots | None = None) -> Slots:
+        """The slot of each of n keys; `values`: the group columns, read for new keys only.
+
+        Row i's group values stand at origin[i], or at i where there is no origin.
+        """
         slots, fresh = self._index.upsert(np.ascontiguousarray(hashes))
         if len(fresh):
-            rows = pa.array(fresh)
+            rows = pa.array(fresh if origin is None else origin[fresh])
             for chunks, column in zip(self._chunks, values, strict=True):
                 chunks.append(column.take(rows))
                 if len(chunks) > _CHUNKS_MAX:
@@ -182,9 +185,9 @@ class PaneTable:
     def nbytes(self) -> int:
         return self.groups.nbytes + self.aggregates.nbytes
 
-    def add(self, rows: ViewRows) -> Slots:
-        """Fold rows in; their slots."""
-        slots = self.groups.upsert(rows.key_hashes, rows.group)
+    def add(self, rows: ViewRows, origin: Slots | None = None) -> Slots:
+        """Fold rows in; their slots. `origin`: see Groups.upsert."""
+        slots = self.groups.upsert(rows.key_hashes, rows.group, origin)
         self.aggregates.resize(self.size)
         self.aggregates.update(slots, rows.inputs, rows.event_time_us)
         return slots

@@ -20,7 +20,7 @@ from datanexus.core.emission import (
     ViewRows,
     ViewSpec,
 )
-from datanexus.core.emission_rows import Bounds, EmissionBuilder, rows_of
+from datanexus.core.emission_rows import Bounds, RowWriter
 from datanexus.core.key_groups import partition_of
 from datanexus.core.pane_table import Batches, PaneTable, key_order
 from datanexus.core.window_state import WATERMARK, watermark_of, watermark_segment
@@ -41,6 +41,7 @@ class GlobalWindow:
     def __init__(self, spec: ViewSpec) -> None:
         assert isinstance(spec.window, Global)
         self._spec = spec
+        self._writer = RowWriter(spec)
         self._every_us = spec.window.every_us
         self._clear()
 
@@ -66,7 +67,7 @@ class GlobalWindow:
         return drained
 
     def changes(self, watermark_us: int, *, terminal: bool) -> Emission:
-        builder = EmissionBuilder(self._spec)
+        builder = self._writer.builder()
         if self._is_due(watermark_us):
             for known, into in ((False, builder.appended), (True, builder.replaced)):
                 into.append(self._rows(np.flatnonzero(self._dirty & (self._written == known))))
@@ -125,7 +126,7 @@ class GlobalWindow:
         slots = slots[key_order(self._table.hashes[slots])]
         nowhere = np.zeros(len(slots), np.int64)
         sources = (self._table.groups, slots), (self._table.aggregates, slots)
-        return rows_of(self._spec, *sources, Bounds(nowhere, nowhere, endless=True), {})
+        return self._writer.rows(*sources, Bounds(nowhere, nowhere, endless=True), {})
 
     def _contents(self) -> Batches:
         order = key_order(self._table.hashes)

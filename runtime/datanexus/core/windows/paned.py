@@ -13,7 +13,6 @@ until the last window that may count on from them is final.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -30,11 +29,11 @@ from datanexus.core.emission import (
     ViewRows,
     ViewSpec,
 )
-from datanexus.core.emission_rows import Bounds, EmissionBuilder, rows_of
+from datanexus.core.emission_rows import Bounds, EmissionBuilder, RowWriter
 from datanexus.core.key_groups import partition_of
 from datanexus.core.key_index import ABSENT, KeyIndex
 from datanexus.core.pane_table import Batches, PaneTable, counters, key_order
-from datanexus.core.view_rows import sliced, taken
+from datanexus.core.view_rows import by_pane
 from datanexus.core.window_state import ENDLESS_US, WATERMARK, watermark_of, watermark_segment
 from datanexus.core.windows.carried import Carried
 from datanexus.core.windows.grid import Grid
@@ -57,6 +56,7 @@ class PanedWindows:
 
     def __init__(self, spec: ViewSpec, grid: Grid) -> None:
         self._spec = spec
+        self._writer = RowWriter(spec)
         self._grid = grid
         self._lateness_us = spec.allowed_lateness_us
         self._has_counters = bool(counters(spec))
@@ -77,10 +77,10 @@ class PanedWindows:
 
     def add(self, rows: ViewRows, watermark_us: int) -> None:
         first_open = self._first_open(watermark_us)
-        for start, part in _by_pane(rows, self._grid.pane_us):
-            pane = self._pane(start, first_open)
-            slots = pane.table.add(part)
-            self._touch(start, pane, slots)
+        for part in by_pane(rows, self._grid.pane_us):
+            pane = self._pane(part.start_us, first_open)
+            slots = pane.table.add(part.rows, part.origin)
+            self._touch(part.start_us, pane, slots)
 
     def merge(self, contents: SegmentContents) -> None:
         for key, batches in contents.items():
@@ -102,8 +102,11 @@ class PanedWindows:
         return drained
 
     def changes(self, watermark_us: int, *, terminal: bool) -> Emission:  # noqa: ARG002
-        builder = EmissionBuilder(self._spec)
-        for start in self._due(watermark_us):
+        due = self._due(watermark_us)
+        if not due:
+            return self._writer.nothing
+        builder = self._writer.builder()
+        for start in due:
             panes = self._panes_of(start)
             last_us = start + self._grid.size_us - 1
             is_new = last_us > self._watermark_us
@@ -241,7 +244,7 @@ class PanedWindows:
         slots = slots[key_order(table.hashes[slots])]
         bounds = Bounds(np.full(len(slots), window), np.full(len(slots), window + self._grid.size_us))
         previous = self._previous(window, table.hashes[slots]) if self._has_counters else {}
-        return rows_of(self._spec, (table.groups, slots), (table.aggregates, slots), bounds, previous)
+        return self._writer.rows((table.groups, slots), (table.aggregates, slots), bounds, previous)
 
     def _collect_changed(self, builder: EmissionBuilder, window: int, panes: Sequence[_Pane]) -> None:
         """Rows of a window that had fired before: those that are new to it, and those that changed."""
@@ -286,24 +289,6 @@ class PanedWindows:
 
     def _known_in(self, starts: range) -> Sequence[int]:
         return [start for start in {*self._names, *self._carried} if start in starts]
-
-
-def _by_pane(rows: ViewRows, pane_us: int) -> Iterator[tuple[int, ViewRows]]:
-    """The rows of each pane, with its start."""
-    times = rows.event_time_us
-    first, last = int(times.min()) // pane_us, int(times.max()) // pane_us
-    if first == last:
-        yield first * pane_us, rows
-        return
-    panes = times // pane_us
-    steps = np.diff(panes)
-    if (steps < 0).any():
-        order = np.argsort(panes, kind="stable")
-        rows, panes = taken(rows, order), panes[order]
-        steps = np.diff(panes)
-    borders = [0, *(np.flatnonzero(steps) + 1).tolist(), len(panes)]
-    for start, end in pairwise(borders):
-        yield int(panes[start]) * pane_us, sliced(rows, start, end)
 
 
 def _clipped(windows: range, low: int, high: int) -> range:

@@ -23,7 +23,7 @@ from datanexus.core.emission import (
     ViewRows,
     ViewSpec,
 )
-from datanexus.core.emission_rows import Bounds, EmissionBuilder, key_hashes_of, rows_of
+from datanexus.core.emission_rows import Bounds, RowWriter, key_hashes_of
 from datanexus.core.key_groups import partition_of
 from datanexus.core.key_index import ABSENT, KeyIndex
 from datanexus.core.pane_table import Aggregates, Batches, Groups, keys_batch, keys_of
@@ -41,6 +41,7 @@ class SessionWindows:
     def __init__(self, spec: ViewSpec) -> None:
         assert isinstance(spec.window, Session)
         self._spec = spec
+        self._writer = RowWriter(spec)
         self._gap_us = spec.window.gap_us
         self._lateness_us = spec.allowed_lateness_us
         self._watermark_us = NO_WATERMARK
@@ -80,8 +81,10 @@ class SessionWindows:
         due = closed & (~table.written | table.touched)
         final = closed & (table.end_us <= watermark_us - self._lateness_us)
         numbers = self._ordered(np.flatnonzero(due | final))
+        if not len(numbers) and not self._before:
+            return self._writer.nothing
         rows = self._rows(numbers, table.start_us[numbers], table.end_us[numbers])
-        builder = EmissionBuilder(self._spec)
+        builder = self._writer.builder()
         changed = rows.filter(pa.array(due[numbers]))
         before = _sorted_rows(pa.concat_batches(self._before)) if self._before else changed.slice(0, 0)
         known = _is_in(changed, before)
@@ -162,7 +165,7 @@ class SessionWindows:
     def _rows(self, numbers: Slots, start_us: Times, end_us: Times) -> pa.RecordBatch:
         groups = self._groups, self._table.keys[numbers]
         bounds = Bounds(np.ascontiguousarray(start_us), np.ascontiguousarray(end_us))
-        return rows_of(self._spec, groups, (self._aggregates, numbers), bounds, {})
+        return self._writer.rows(groups, (self._aggregates, numbers), bounds, {})
 
     def _ordered(self, numbers: Slots) -> Slots:
         """Sessions by start, then key hash."""
