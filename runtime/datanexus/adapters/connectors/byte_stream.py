@@ -80,6 +80,7 @@ class PlainStream:
             while filled < len(target) and (count := self._file.readinto(target[filled:])):
                 filled += count
         except OSError as error:
+            self.close()
             raise os_fault(error, "cannot read", self._path) from error
         self.raw_bytes += filled
         if not filled:
@@ -135,6 +136,7 @@ class GzipStream:
                 self._file = FileIO(self._path)
             self._given = self._file.read(_COMPRESSED_BYTES)
         except OSError as error:
+            self.close()
             raise os_fault(error, "cannot read", self._path) from error
         self.raw_bytes += len(self._given)
         if not self._given:

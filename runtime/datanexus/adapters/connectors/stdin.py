@@ -41,9 +41,9 @@ class StdinSource:
         if self._is_piped():
             entry = await self.log.end(self.name)
             splits.append(self._live_split(f"{prefix}stdin-{entry + 1}", entry))
-        elif not splits:
+        elif not splits and not known:
             raise InvalidInput(
-                f"source {self.name}: standard input is not piped, and the log has nothing that was not read",
+                f"source {self.name}: standard input is not piped",
                 reason="NoInput",
                 hint="pipe records into the command, as in `cat records.ndjson | datanexus run pipeline.yaml`",
             )
