@@ -1,8 +1,8 @@
 """What one row costs in each aggregate: `python -m tests.bench.aggregates [function ...]`.
 
-10 000 groups hit at random, batches of 16 384 rows, CPU time of the process. "first" is the mean of the first batches, in
-which state grows; "later" the median of those after. Finish and merge are per group. Machines are shared: compare lines
-of one run.
+10 000 groups hit at random, batches of 16 384 rows, CPU time of the process. "first" is the mean of the first batches,
+in which state grows; "later" the median of those after. Finish and merge are per group. Machines are shared: compare
+lines of one run.
 """
 
 import statistics

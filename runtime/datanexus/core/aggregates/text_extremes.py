@@ -14,9 +14,10 @@ from numba import types
 from datanexus.core.aggregate import AggregateInput, AggregateSpec, FinishContext, Mask, Slots, Times
 from datanexus.core.aggregates import arrow_values
 from datanexus.core.aggregates.arrow_values import Bytes, Numbers, Words
+from datanexus.core.aggregates.byte_spans import copy_bytes, shared_bytes
 from datanexus.core.aggregates.slot_rows import STATE, SlotRows, words_of
 from datanexus.core.aggregates.text_arena import TextArena, starts_of
-from datanexus.core.kernel import BOOLS, I32, I64, I64_2D_OUT, U8, U8_OUT, inlined, kernel
+from datanexus.core.kernel import BOOLS, I32, I64, I64_2D_OUT, U8, U8_OUT, kernel
 
 _TEXT = "text"
 _SEEN, _TIME, _START, _LENGTH = range(4)
@@ -105,19 +106,10 @@ class TextExtreme:
             self._by_time, self._by_value,
         )  # fmt: skip
         self._arena.used, self._in_use = used, self._in_use + grown
-        if len(self._arena.room) > max(2 * self._in_use, _LEAST_KEPT_BYTES):
+        if used > max(2 * self._in_use, _LEAST_KEPT_BYTES):
             rows = self._rows.words[: self.size]
             self._arena = self._arena.packed(rows[:, _START], rows[:, _LENGTH])
             rows[:, _START] = starts_of(rows[:, _LENGTH])
-
-
-@inlined
-def _compare(a: Any, a_start: Any, a_length: Any, b: Any, b_start: Any, b_length: Any) -> Any:
-    """Below, at or above zero as the bytes of a are less than, equal to or greater than those of b."""
-    for i in range(min(a_length, b_length)):
-        if a[a_start + i] != b[b_start + i]:
-            return np.int64(a[a_start + i]) - np.int64(b[b_start + i])
-    return np.int64(a_length) - np.int64(b_length)
 
 
 @kernel(
@@ -138,23 +130,26 @@ def _best(
     for i in range(slots.size):
         if not (every or keep[i]):
             continue
-        slot, start = slots[i], np.int64(starts[i])
-        length, old_length = ends[i] - start, words[slot, _LENGTH]
+        slot, start, end = slots[i], np.uint64(starts[i]), np.uint64(ends[i])
+        length, old_length = end - start, np.uint64(words[slot, _LENGTH])
         time = times[i] if by_time != 0 else 0
         if words[slot, _SEEN] != 0:
             best = words[slot, _TIME]
             nearer = time > best if by_time > 0 else time < best
             if time != best and not nearer:
                 continue
-            if time == best and by_value * _compare(text, start, length, arena, words[slot, _START], old_length) <= 0:
-                continue
+            if time == best:
+                at, shorter = np.uint64(words[slot, _START]), min(length, old_length)
+                k = shared_bytes(text, start, arena, at, shorter)
+                greater = length > old_length if k == shorter else text[start + k] > arena[at + k]
+                if greater != (by_value > 0) or (k == length and k == old_length):
+                    continue
         words[slot, _SEEN], words[slot, _TIME] = 1, time
+        signed: Any = np.int64(length)
+        grown += signed - words[slot, _LENGTH]
         if length > old_length:
             words[slot, _START] = used
-            used += length
-        at = words[slot, _START]
-        words[slot, _LENGTH] = length
-        grown += length - old_length
-        for k in range(length):
-            arena[at + k] = text[start + k]
+            used += signed
+        words[slot, _LENGTH] = signed
+        copy_bytes(arena, np.uint64(words[slot, _START]), text, start, length)
     return used, grown

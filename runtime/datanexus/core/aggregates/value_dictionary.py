@@ -14,6 +14,7 @@ from numba import types
 from datanexus.core.aggregate import Mask
 from datanexus.core.aggregates import arrow_values
 from datanexus.core.aggregates.arrow_values import Bytes, Numbers, Words
+from datanexus.core.aggregates.byte_spans import copy_bytes, shared_bytes
 from datanexus.core.aggregates.text_arena import TextArena
 from datanexus.core.aggregates.value_hash import Hashes, bytes_hashes
 from datanexus.core.kernel import BOOLS, I32, I64, I64_OUT, U8, U8_OUT, U64, U64_OUT, kernel
@@ -154,27 +155,26 @@ def _look_up(
     for i in range(begin, begins.size):
         if not (every or keep[i]):
             continue
-        start = np.int64(begins[i])
-        length, wanted = ends[i] - start, text_hashes[i]
+        start, end = np.uint64(begins[i]), np.uint64(ends[i])
+        length, wanted = end - start, text_hashes[i]
         place = wanted & last
         number = places[place]
         while number != _FREE:
-            if hashes[number] == wanted and lengths[number] == length:
-                at, k = starts[number], 0
-                while k < length and arena[at + k] == text[start + k]:
-                    k += 1
-                if k == length:
-                    break
+            at = np.uint64(starts[number])
+            alike = hashes[number] == wanted and np.uint64(lengths[number]) == length
+            if alike and shared_bytes(text, start, arena, at, length) == length:
+                break
             place = (place + np.uint64(1)) & last
             number = places[place]
         if number == _FREE:
             if 2 * (count + 1) > places.size or count == hashes.size:
                 return i, count, used
             number = count
-            places[place], hashes[number], starts[number], lengths[number] = number, wanted, used, length
-            for k in range(length):
-                arena[used + k] = text[start + k]
-            used += length
+            places[place], hashes[number] = number, wanted
+            copy_bytes(arena, np.uint64(used), text, start, length)
+            signed: Any = np.int64(length)
+            starts[number], lengths[number] = used, signed
+            used += signed
             count += 1
         out[i] = number
     return begins.size, count, used

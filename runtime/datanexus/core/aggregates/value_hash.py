@@ -21,6 +21,7 @@ from numba import types
 
 from datanexus.core.aggregates import arrow_values
 from datanexus.core.aggregates.arrow_values import Bytes, Numbers, float_word
+from datanexus.core.aggregates.byte_spans import eight_bytes
 from datanexus.core.kernel import I32, I64, U8, U64_OUT, inlined, kernel
 
 Hashes = npt.NDArray[np.uint64]
@@ -76,17 +77,16 @@ def _hash_decimals(words: Any, out: Hashes) -> None:
 def _hash_text(starts: Any, ends: Any, text: Any, out: Hashes) -> None:
     golden = np.uint64(_GOLDEN)
     for i in range(out.size):
-        at, end = np.int64(starts[i]), np.int64(ends[i])
-        state = np.uint64(end - at) * golden
-        while at + 8 <= end:
-            word = np.uint64(0)
-            for k in range(8):
-                word |= np.uint64(text[at + k]) << np.uint64(8 * k)
-            state = mix(state ^ word) * golden
-            at += 8
+        at, end = np.uint64(starts[i]), np.uint64(ends[i])
+        state = (end - at) * golden
+        while at + np.uint64(8) <= end:
+            state = mix(state ^ eight_bytes(text, at)) * golden
+            at += np.uint64(8)
         if at < end:
-            word = np.uint64(0)
-            for k in range(end - at):
-                word |= np.uint64(text[at + k]) << np.uint64(8 * k)
+            word, shift = np.uint64(0), np.uint64(0)
+            while at < end:
+                word |= np.uint64(text[at]) << shift
+                shift += np.uint64(8)
+                at += np.uint64(1)
             state = mix(state ^ word) * golden
         out[i] = mix(state)
