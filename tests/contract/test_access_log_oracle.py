@@ -21,7 +21,8 @@ from datanexus.wiring import RunSettings, run_pipelines, stored_results
 from tests.reference import sketches
 
 ROOT = Path(__file__).parents[2]
-QUANTILE_ERROR, DISTINCT_ERROR = 0.01, 0.05  # 1 % by definition; three standard errors of 1.6 %
+QUANTILE_ERROR = 0.01  # by definition
+DISTINCT_ERROR = 0.05  # three standard errors of 1.6 %; of few values, two of them
 _AGGREGATES = (
     ("requests", "count(*)"),
     ("errors", "count(*) FILTER (WHERE status >= 500)"),
@@ -125,7 +126,7 @@ def test_the_figures_of_a_real_log_equal_an_independent_computation(
 def _check_sketches(exact: dict[str, Any], actual: dict[str, Any]) -> None:
     """Bit-equal to the reference, and near the exact value."""
     assert sketches.distinct(exact["all_clients"], "string") == actual["visitors"]
-    assert pytest.approx(exact["visitors"], rel=DISTINCT_ERROR) == actual["visitors"]
+    assert pytest.approx(exact["visitors"], rel=DISTINCT_ERROR, abs=2) == actual["visitors"]
     sent = [float(value) for value in exact["all_bytes"] or ()]
     for name, share in (("p50", 0.5), ("p99", 0.99)):
         assert (sketches.quantile(sent, share) if sent else None) == actual[name]
