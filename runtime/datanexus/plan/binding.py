@@ -616,8 +616,15 @@ class _Binder:
 
     def _concat(self, node: Node, name: str) -> Expression:
         nodes = list(node.expressions)
-        texts = [self._text(self.bind(part), part) for part in nodes]
+        texts = [self._concat_text(self.bind(part), part) for part in nodes]
         return self.apply(name, texts, nodes, node)
+
+    def _concat_text(self, bound: Expression, node: Node) -> Expression:
+        """concat writes bool as t and f, where a cast writes true and false."""
+        if bound.type.kind is not Kind.BOOL:
+            return self._text(bound, node)
+        branches = ((bound, Literal("t", STRING)), (Call("not", (bound,), BOOL), Literal("f", STRING)))
+        return Case(branches, None, STRING)
 
     def _json_function(self, node: Node, name: str) -> Expression:
         if len(node.expressions) < 2:

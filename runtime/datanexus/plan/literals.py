@@ -28,6 +28,7 @@ OFFSET_SECONDS_MAX = 16 * 3600 - 1
 _SPACE = " \t\n\r\f\v"
 _INTEGER = re.compile(r"[+-]?[0-9]+\Z")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\Z")
+_HEXADECIMAL = re.compile(r"[+-]?0[xX]([0-9a-fA-F]+(\.[0-9a-fA-F]*)?|\.[0-9a-fA-F]+)([pP][+-]?[0-9]+)?\Z")
 _DATE = r"(?P<year>[0-9]{4})-(?P<month>[0-9]{1,2})-(?P<day>[0-9]{1,2})"
 _CLOCK = r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{1,2})(:(?P<second>[0-9]{1,2})(\.(?P<fraction>[0-9]*))?)?"
 _ZONE = (
@@ -134,11 +135,14 @@ def read_float(text: str) -> float:
     word = digits.lower()
     if word in ("nan", "infinity", "+infinity", "-infinity", "inf", "+inf", "-inf"):
         return float(word)
-    if not _NUMBER.match(digits):
+    if not _NUMBER.match(digits) and not _HEXADECIMAL.match(digits):
         raise _syntax(text, "float64")
-    value = float(digits)
-    mantissa = re.split("[eE]", digits)[0]
-    vanished = value == 0 and any(digit in "123456789" for digit in mantissa)
+    try:
+        value = float.fromhex(digits) if "x" in word else float(digits)
+    except OverflowError:
+        value = float("inf")
+    mantissa = re.split("[eEpP]", digits)[0] if "x" not in word else word.split("x")[1].split("p")[0]
+    vanished = value == 0 and any(digit in "123456789abcdef" for digit in mantissa)
     if value in (float("inf"), float("-inf")) or vanished:
         raise LiteralError("OutOfRange", f'"{text}" is out of range for float64')
     return value
@@ -147,6 +151,8 @@ def read_float(text: str) -> float:
 def read_decimal(text: str, data_type: DataType) -> Decimal:
     """A number rounded to the scale, halves away from zero."""
     digits = text.strip(_SPACE)
+    if digits.lower().lstrip("+-") in ("nan", "inf", "infinity"):
+        raise LiteralError("OutOfRange", f"no number for {data_type}")
     if not _NUMBER.match(digits):
         raise _syntax(text, str(data_type))
     exponent = re.split("[eE]", digits)

@@ -14,7 +14,7 @@ from datanexus.engine.evaluate import decimals
 from datanexus.engine.evaluate.arrays import column_from, column_of, raw, typed, valid_flags, values_of, without
 from datanexus.engine.evaluate.faults import Flags, Frame, Operand, Reason
 from datanexus.plan.expression import Call
-from datanexus.plan.literals import DATE_MAX, DATE_MIN, TIMESTAMP_MAX_US, TIMESTAMP_MIN_US
+from datanexus.plan.literals import DATE_MAX, DATE_MIN, DAY_US, TIMESTAMP_MAX_US, TIMESTAMP_MIN_US
 from datanexus_spec.datatype import Kind
 
 Operation = Callable[[Frame, list[Operand]], Operand]
@@ -30,6 +30,7 @@ _CHECKED = {
 }
 _OVERFLOW = "integer out of range"
 _ZERO = "division by zero"
+_INTERVAL_MAX_US = 2.0**63 - DAY_US
 
 
 def arithmetic(call: Call) -> Operation:
@@ -96,7 +97,7 @@ def _division_with_faults(call: Call, frame: Frame, numbers: list[Operand], vali
     zero = valid & (right == 0)
     lowest = np.iinfo(left.dtype).min
     extreme = valid & (left == lowest) & (right == -1)
-    divisor = np.where(zero | extreme | (right == 0), 1, right).astype(left.dtype)
+    divisor = np.where(zero | extreme | ~valid, 1, right).astype(left.dtype)
     result = _CHECKED[call.function](numbers[0], pa.array(divisor))
     frame.fail(zero, Reason.DIVISION_BY_ZERO, _ZERO, (call, numbers))
     if call.function == "modulo":  # the remainder by -1 is 0, which is what dividing by 1 gives
@@ -158,21 +159,33 @@ def _scaled_interval(call: Call) -> Operation:
     """interval * float64, float64 * interval, interval / float64: rounded to whole microseconds."""
 
     def run(frame: Frame, operands: list[Operand]) -> Operand:
-        first, second = (values_of(operand).astype(np.float64) for operand in operands)
+        spans, factors = (values_of(operand) for operand in operands)
+        if factors.dtype != np.float64:
+            spans, factors = factors, spans
         valid = valid_flags(tuple(operands), frame.rows)
         if call.function == "divide":
-            zero = valid & (second == 0)
+            zero = valid & (factors == 0)
             frame.fail(zero, Reason.DIVISION_BY_ZERO, _ZERO, (call, operands))
             valid &= ~zero
         with np.errstate(all="ignore"):
-            scaled = np.rint(first / second if call.function == "divide" else first * second)
-        beyond = valid & ~(np.abs(scaled) < 2.0**63)
+            size = np.abs(spans / factors if call.function == "divide" else spans * factors)
+            beyond = valid & ~(size < _INTERVAL_MAX_US)
+            scaled = _scaled(spans, np.where(beyond | ~valid, 1.0, factors), divide=call.function == "divide")
         frame.fail(beyond, Reason.OUT_OF_RANGE, "interval out of range", (call, operands))
-        valid &= ~beyond
-        whole = np.broadcast_to(np.where(valid, scaled, 0), frame.rows).astype(np.int64)
-        return column_from(whole, arrow_type(call.type), valid)
+        return column_from(np.broadcast_to(scaled, frame.rows), arrow_type(call.type), valid & ~beyond)
 
     return run
+
+
+def _scaled(spans: np.ndarray, factors: np.ndarray, *, divide: bool) -> np.ndarray:
+    """Days and the rest scaled apart, so that whole days lose no microsecond, as PostgreSQL does it."""
+    days = np.sign(spans) * (np.abs(spans) // DAY_US)
+    rest = spans - days * DAY_US
+    scaled_days = days / factors if divide else days * factors
+    whole_days = np.trunc(scaled_days)
+    broken_day_us = np.rint((scaled_days - whole_days) * DAY_US)
+    scaled_rest = np.rint((rest / factors if divide else rest * factors) + broken_day_us)
+    return whole_days.astype(np.int64) * DAY_US + scaled_rest.astype(np.int64)
 
 
 def _times(call: Call) -> Operation:

@@ -16,12 +16,14 @@ from datanexus.engine.evaluate.decimals import too_large
 from datanexus.engine.evaluate.faults import Frame, Operand, Reason
 from datanexus.engine.evaluate.rows import RowError, row_by_row
 from datanexus.plan.expression import Cast
+from datanexus.plan.functions import DIGITS_MAX
 from datanexus.plan.literals import DAY_US, fit_decimal, read_value
 from datanexus_spec.datatype import Kind
 
 Convert = Callable[[Frame, pa.Array], pa.Array]
 _SHORTEST_EXACT = 15  # characters: a float this short has at most the 15 digits PostgreSQL's numeric takes of it
 _FLOAT_WHOLE_MAX = 1e15  # PostgreSQL writes whole floats below it without an exponent
+_ARROW_PLAIN_MAX = 1e10  # Arrow writes larger ones with an exponent
 _FLOAT_FINE_MIN = 1e-4  # and broken ones above it
 _ISO = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
 _ISO_ZONED = _ISO + r"(Z|[+-][0-9]{2}(:[0-9]{2})?)$"
@@ -113,7 +115,8 @@ def _rescaled(cast: Cast, frame: Frame, column: pa.Array) -> pa.Array:
         return column.cast(target)
     except pa.ArrowInvalid:
         beyond = too_large(column, cast.type)
-        frame.fail(beyond, Reason.DECIMAL_OVERFLOW, f"out of range for {cast.type}", (cast, [column]))
+        what = "more than 38 digits" if cast.type.precision == DIGITS_MAX else f"out of range for {cast.type}"
+        frame.fail(beyond, Reason.DECIMAL_OVERFLOW, what, (cast, [column]))
         return without(column, beyond).cast(pa.decimal256(76, max(given.scale, target.scale))).cast(target)
 
 
@@ -246,7 +249,7 @@ def _plain_times(column: pa.Array, zone: str) -> pa.Array:
 def _floats_to_text(cast: Cast, frame: Frame, column: pa.Array) -> pa.Array:
     numbers = values_of(column)
     sizes = np.abs(numbers)
-    plain = (sizes < _FLOAT_WHOLE_MAX) & (sizes >= _FLOAT_FINE_MIN) | (numbers == 0)
+    plain = (sizes < _ARROW_PLAIN_MAX) & (sizes >= _FLOAT_FINE_MIN) | (numbers == 0)
     shown = column.cast(pa.string())
     valid = valid_flags((column,), frame.rows)
     if (plain | ~valid).all():

@@ -26,6 +26,7 @@ _COMPARE: dict[str, Compare] = {
     "greater": pc.greater,
     "greater_equal": pc.greater_equal,
 }
+_ZERO = pa.scalar(0.0)
 TRUE, FALSE = pa.scalar(True), pa.scalar(False)  # noqa: FBT003
 
 
@@ -72,9 +73,14 @@ def _membership_of_constants(call: Call, items: tuple[Expression, ...]) -> Opera
     of_times = call.arguments[0].type.kind in (Kind.TIMESTAMP, Kind.LOCAL_TIMESTAMP, Kind.DATE, Kind.INTERVAL)
     wanted = pa.array(values, type=stored).cast(data_type) if of_times else pa.array(values, type=data_type)
     has_null = len(values) < len(items)
+    signed_zeros = call.arguments[0].type.kind is Kind.FLOAT64
+    if signed_zeros:
+        wanted = pc.add(wanted, _ZERO)
 
     def run(frame: Frame, operands: list[Operand]) -> Operand:
         subject = column_of(operands[0], frame.rows)
+        if signed_zeros:
+            subject = pc.add(subject, _ZERO)  # -0.0 and 0.0 are one number, but two to a lookup
         found = pc.is_in(subject, value_set=wanted)
         known = pc.is_valid(subject) if not has_null else pc.and_(pc.is_valid(subject), found)
         return found if known.true_count == frame.rows else pc.if_else(known, found, pa.scalar(None, pa.bool_()))
@@ -108,7 +114,7 @@ def extreme(call: Call) -> Operation:
     kind = call.type.kind
     better = _compare("greater" if call.function == "greatest" else "less", kind)
     direct = {"greatest": pc.max_element_wise, "least": pc.min_element_wise}[call.function]
-    if kind not in (Kind.FLOAT64, Kind.BOOL, Kind.DECIMAL):
+    if kind in (Kind.INT32, Kind.INT64, Kind.STRING):
         return lambda _, operands: direct(*operands)
 
     def run(frame: Frame, operands: list[Operand]) -> Operand:

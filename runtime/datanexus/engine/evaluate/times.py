@@ -32,6 +32,8 @@ def date_trunc(call: Call) -> Operation:
     """The start of the unit a time lies in; with a zone, of the unit of that zone's calendar."""
     unit = _word(call, 0)
     zone = _word(call, 2) if len(call.arguments) > 2 else None
+    if zone is not None:
+        zones.offset_table(zone)  # made now and not under the first batch
 
     def run(frame: Frame, operands: list[Operand]) -> Operand:
         time = column_of(operands[1], frame.rows)
@@ -185,6 +187,7 @@ _PARTS: dict[str, tuple[Callable[[Numbers], Numbers], int]] = {
 def at_time_zone(call: Call) -> Operation:
     """An instant to the wall clock of a zone, or a wall-clock time of a zone to the instant."""
     zone = _word(call, 1)
+    zones.offset_table(zone)  # made now and not under the first batch
     convert = zones.to_local if call.arguments[0].type.kind is Kind.TIMESTAMP else zones.from_local
 
     def run(frame: Frame, operands: list[Operand]) -> Operand:
