@@ -141,6 +141,11 @@ def context(previous: Sequence[tuple[int, float] | None]) -> FinishContext:
 NOTHING_BEFORE = context([None] * SLOTS)
 
 
+def stored(content: dict[str, bytes]) -> dict[str, pa.RecordBatch]:
+    """What `state_bytes` gave, read back."""
+    return {name: pa.ipc.open_stream(pa.py_buffer(batch)).read_next_batch() for name, batch in content.items()}
+
+
 def state_bytes(accumulator: Accumulator) -> dict[str, bytes]:
     """What is stored, as Arrow IPC."""
     stored = {}

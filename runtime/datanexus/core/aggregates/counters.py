@@ -29,12 +29,13 @@ from datanexus.core.aggregates import arrow_values, float_values
 from datanexus.core.aggregates.arrow_values import Floats, Words, float_word
 from datanexus.core.aggregates.float_sums import FloatSum
 from datanexus.core.aggregates.slot_rows import STATE
-from datanexus.core.kernel import BOOLS, I64, I64_2D_OUT, kernel
+from datanexus.core.kernel import BOOLS, I64, I64_2D_OUT, I64_OUT, kernel
 
 _SLOT, _TIME, _WORD = range(3)
 _SAMPLES = "samples"
 _FIRST_CAPACITY = 64
 _SECOND_US = 1_000_000
+_MOVES_A_SAMPLE = 16
 
 
 class Counter:
@@ -150,14 +151,14 @@ class Counter:
             self._samples.resize((max(needed, capacity + capacity // 2, _FIRST_CAPACITY), 3), refcheck=False)
 
     def _sorted_samples(self) -> Words:
-        """All samples by slot and time, one a time; sorted in place if need be, as the content stays the same."""
+        """All samples by slot and time, one at each time; sorted in place if need be, as the content stays the same."""
         if self._sorted < self._used:
-            used = self._samples[: self._used]
-            used = used[np.lexsort((used[:, _WORD], used[:, _TIME], used[:, _SLOT]))]
-            last = np.ones(len(used), dtype=np.bool_)
-            last[:-1] = (used[1:, _SLOT] != used[:-1, _SLOT]) | (used[1:, _TIME] != used[:-1, _TIME])
-            self._samples = used if last.all() else used[last]
-            self._used = self._sorted = len(self._samples)
+            given = self._samples[: self._used]
+            ordered = np.empty_like(given)
+            if not _order_samples(given, np.zeros(self._size + 1, dtype=np.int64), ordered):
+                ordered = given[np.lexsort((given[:, _WORD], given[:, _TIME], given[:, _SLOT]))]
+            self._samples = ordered
+            self._used = self._sorted = _drop_repeated_times(ordered)
         return self._samples[: self._used]
 
 
@@ -176,3 +177,43 @@ def _append_samples(samples: Any, used: int, slots: Slots, times: Times, bits: W
             samples[used, 0], samples[used, 1], samples[used, 2] = slots[i], times[i], float_word(bits[i])
             used += 1
     return used
+
+
+@kernel(types.boolean(I64_2D_OUT, I64_OUT, I64_2D_OUT))
+def _order_samples(samples: Any, ends: Any, out: Any) -> bool:
+    """Sort by slot, time and word: samples come almost in order of time, so counting and inserting do.
+
+    Gives up, returning False, where they are so far from it that a general sort is faster. `ends`: zeros, one a slot
+    and one more.
+    """
+    rows = samples.shape[0]
+    for i in range(rows):
+        ends[samples[i, 0] + 1] += 1
+    for slot in range(1, ends.size):
+        ends[slot] += ends[slot - 1]
+    begins = ends.copy()
+    moves_left = _MOVES_A_SAMPLE * rows
+    for i in range(rows):
+        slot, time, word = samples[i, 0], samples[i, 1], samples[i, 2]
+        at = ends[slot]
+        ends[slot] += 1
+        while at > begins[slot] and (out[at - 1, 1] > time or (out[at - 1, 1] == time and out[at - 1, 2] > word)):
+            out[at, 0], out[at, 1], out[at, 2] = slot, out[at - 1, 1], out[at - 1, 2]
+            at -= 1
+            moves_left -= 1
+        if moves_left < 0:
+            return False
+        out[at, 0], out[at, 1], out[at, 2] = slot, time, word
+    return True
+
+
+@kernel(types.int64(I64_2D_OUT))
+def _drop_repeated_times(samples: Any) -> int:
+    """Keep the last, greatest sample of each slot and time. Returns how many stay."""
+    kept = 0
+    for i in range(samples.shape[0]):
+        if kept > 0 and samples[kept - 1, 0] == samples[i, 0] and samples[kept - 1, 1] == samples[i, 1]:
+            kept -= 1
+        samples[kept, 0], samples[kept, 1], samples[kept, 2] = samples[i, 0], samples[i, 1], samples[i, 2]
+        kept += 1
+    return kept

@@ -43,6 +43,7 @@ SPARSE_MAX = 128  # an entry of the hash table takes 24 to 48 bytes: 128 of them
 _RANK_BITS = 6
 _SPARSE, _DENSE = "sparse", "dense"
 _NO_ROW = -1
+_LN_2 = math.log(2.0)
 
 Registers = npt.NDArray[np.uint8]
 
@@ -66,9 +67,9 @@ class Distinct:
         stored = columns[_DENSE]
         words = np.stack((np.full_like(registers_set, _NO_ROW), registers_set), axis=1)
         words[stored.column("slot").to_numpy(), 0] = np.arange(stored.num_rows)
-        ranks = stored.column("ranks").buffers()[1]
-        dense = np.frombuffer(ranks, dtype=np.uint8)[: stored.num_rows * REGISTERS] if ranks else np.zeros(0, np.uint8)
-        return cls.holding(spec, words, table_of(columns[_SPARSE]), dense.reshape(-1, REGISTERS).copy())
+        ranks = b"".join(stored.column("ranks").to_pylist())
+        dense = np.frombuffer(ranks, dtype=np.uint8).reshape(-1, REGISTERS).copy()
+        return cls.holding(spec, words, table_of(columns[_SPARSE]), dense)
 
     @classmethod
     def holding(cls, spec: AggregateSpec, words: Words, sparse: PairTable, dense: Registers) -> Self:
@@ -274,4 +275,4 @@ def _estimate(histograms: Any, out: Any) -> None:
             sigma += x * y
             y += y
         z += REGISTERS * sigma
-        out[i] = REGISTERS * (REGISTERS / (2.0 * math.log(2.0))) / z
+        out[i] = REGISTERS * (REGISTERS / (2.0 * _LN_2)) / z

@@ -107,7 +107,8 @@ def _refuse_overflow(rows: Words, spec: AggregateSpec) -> None:
     limbs = rows.shape[1] - 1
     high = rows[:, 2]
     limit = 10**_DIGITS
-    doubtful = np.abs(high) >= limit >> 64  # 2**64 × this is just below the limit
+    bound = limit >> 64
+    doubtful = (high >= bound) | (high <= -bound)
     if limbs > 2:
         doubtful |= rows[:, 3] != high >> 63
     for row in rows[doubtful].tolist():

@@ -1,5 +1,6 @@
 """Single facts about accumulators that no random row would show."""
 
+import itertools
 import math
 from decimal import Decimal
 from fractions import Fraction
@@ -54,6 +55,14 @@ def test_a_sum_of_int64_never_wraps() -> None:
 def test_a_sum_of_int32_is_an_int64() -> None:
     values = pa.array([2**31 - 1] * 1000, pa.int32())
     assert 1000 * (2**31 - 1) == _answer(_folded("sum", values, pa.int64()))
+
+
+@pytest.mark.parametrize("unscaled", [-(2**127), -(10**38), 10**38, 2**127 - 1])
+def test_no_sum_beyond_38_digits_slips_through(unscaled: int) -> None:
+    half = [unscaled // 2, unscaled - unscaled // 2]
+    values = pa.array([Decimal(part) for part in half], pa.decimal128(38, 0))
+    with pytest.raises(InvalidInput, match="more than 38 digits"):
+        _answer(_folded("sum", values, pa.decimal128(38, 0)))
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -193,3 +202,20 @@ def test_rows_grow_by_half_their_room() -> None:
     assert [7, -1] == rows.words[2998].tolist()
     rows.resize(5)
     assert 2999 == rows.size
+
+
+@pytest.mark.parametrize("order", ["forward", "backward", "shuffled"])
+def test_samples_in_any_order_of_time_give_the_same_increase(order: str) -> None:
+    random = np.random.default_rng(5)
+    slots, times, values = random.integers(0, 3, 3000), random.integers(0, 2000, 3000), random.integers(0, 50, 3000)
+    by_time = np.argsort(times, kind="stable")
+    chosen = {"forward": by_time, "backward": by_time[::-1], "shuffled": random.permutation(3000)}[order]
+    accumulator = new_accumulator(AggregateSpec("increase", pa.int64(), (), pa.float64()))
+    accumulator.resize(3)
+    accumulator.update(slots[chosen], AggregateInput(pa.array(values[chosen]), None), times[chosen])
+    zeros = np.zeros(3, dtype=np.int64)
+    context = FinishContext(zeros, zeros + 1, zeros, np.zeros(3), np.zeros(3, dtype=np.bool_))
+    for slot, found in enumerate(accumulator.finish(np.arange(3), context).to_pylist()):
+        greatest = dict(sorted(zip(times[slots == slot], values[slots == slot], strict=True)))
+        series = [greatest[time] for time in sorted(greatest)]
+        assert sum(b - a if b >= a else b for a, b in itertools.pairwise(series)) == found
