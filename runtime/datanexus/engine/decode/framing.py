@@ -153,6 +153,8 @@ def _csv(
             close = end
         if close < 0:
             close = _find(b, start, end, 10)
+            if close == end and not at_end:
+                break
         behind = min(close + 1, end)
         if close > start and b[close - 1] == 13:
             close -= 1
