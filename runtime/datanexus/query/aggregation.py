@@ -35,7 +35,7 @@ class Aggregations(Expressions):
 
     def plain_condition(self, node: Node, scope: Scope, clause: str) -> str:
         """A condition in a clause where no aggregate or window may stand."""
-        return self._within(clause, lambda: self.condition(node, scope))
+        return self._within(clause, lambda: self.filtering(node, scope))
 
     def has_aggregate(self, node: Node) -> bool:
         """Whether an aggregate of this very query level stands in a node."""
@@ -113,7 +113,7 @@ class Aggregations(Expressions):
         return self._plain_aggregate(node, scope, texts, kind)
 
     def _filter_text(self, condition: Node, scope: Scope, kind: str) -> str:
-        return f" FILTER (WHERE {self._within(kind, lambda: self.condition(condition, scope))})"
+        return f" FILTER (WHERE {self._within(kind, lambda: self.filtering(condition, scope))})"
 
     def _plain_aggregate(self, node: Node, scope: Scope, texts: Modifiers, kind: str) -> Value:
         name = str(node.this).lower()

@@ -5,6 +5,8 @@
 PostgreSQL that DuckDB does otherwise.
 """
 
+from datanexus.query.sqltype import QUOTIENT_SCALE
+
 SETTINGS = (
     "SET TimeZone = 'UTC'",
     "SET Calendar = 'gregorian'",
@@ -30,6 +32,61 @@ def _checked_text(pattern: str, kind: str) -> str:
     )
 
 
+def _numeric_divide() -> str:
+    """A quotient with as many digits behind the point as PostgreSQL gives it, at least 16 significant ones, at most 20.
+
+    Each step names what the next one uses several times: a macro would write it out each time. `a`, `b`: the operands
+    in units of their last digits; `a_weight`: the power of 10,000 of the first digit in that base, `a_digit`.
+    """
+    steps = (
+        {"a": "v.a", "b": "v.b", "a_text": "CAST(abs(v.a) AS VARCHAR)", "b_text": "CAST(abs(v.b) AS VARCHAR)"},
+        {
+            **{name: f"v.{name}" for name in ("a", "b", "a_text", "b_text")},
+            **{
+                f"{name}_weight": f"CASE WHEN v.{name} = 0 THEN 0 ELSE "
+                f"CAST(floor((length(v.{name}_text) - {name}_scale - 1) / 4.0) AS INTEGER) END"
+                for name in ("a", "b")
+            },
+        },
+        {
+            **{name: f"v.{name}" for name in ("a", "b", "a_text", "b_text", "a_weight", "b_weight")},
+            **{
+                f"{name}_lead": f"CAST(length(v.{name}_text) - {name}_scale - 4 * v.{name}_weight AS INTEGER)"
+                for name in ("a", "b")
+            },
+        },
+        {
+            "a": "v.a",
+            "b": "v.b",
+            "weight": "v.a_weight - v.b_weight",
+            **{
+                f"{name}_digit": f"CASE WHEN v.{name} = 0 THEN 0 ELSE "
+                f"CAST(rpad(left(v.{name}_text, v.{name}_lead), v.{name}_lead, '0') AS INTEGER) END"
+                for name in ("a", "b")
+            },
+        },
+        {
+            "a": "v.a",
+            "b": "v.b",
+            "scale": "CAST(least(greatest(16 - 4 * (v.weight - CASE WHEN v.a_digit <= v.b_digit THEN 1 ELSE 0 END), "
+            f"a_scale, b_scale, 0), {QUOTIENT_SCALE}) AS INTEGER)",
+        },
+        {
+            "a": "v.a * pg_ten(greatest(v.scale + b_scale - a_scale, 0))",
+            "b": "v.b * pg_ten(greatest(a_scale - b_scale - v.scale, 0))",
+            "scale": "v.scale",
+        },
+    )
+    divisor = "CASE WHEN b = 0 AND a IS NOT NULL THEN error('division by zero') ELSE pg_unscaled(b) END"
+    rows = f"[struct_pack(a := pg_unscaled(a), b := {divisor})]"
+    for step in steps:
+        fields = ", ".join(f"{name} := {text}" for name, text in step.items())
+        rows = f"list_transform({rows}, lambda v: struct_pack({fields}))"
+    units = f"list_transform({rows}, lambda v: pg_round_divide(v.a, v.b) * pg_ten({QUOTIENT_SCALE} - v.scale))[1]"
+    one = f"CAST('0.{'1':0>{QUOTIENT_SCALE}}' AS DECIMAL(38,{QUOTIENT_SCALE}))"
+    return f"CAST({units} AS DECIMAL(38,0)) * {one}"
+
+
 _MACROS = {
     # Results beyond float64 are errors unless an operand was already infinite or NaN.
     "pg_float(value, is_exact)": (
@@ -42,7 +99,7 @@ _MACROS = {
         "ELSE pg_float(a * b, isinf(a) OR isinf(b)) END"
     ),
     "pg_float_divide(a, b)": (
-        "CASE WHEN b = 0 THEN error('division by zero') "
+        "CASE WHEN a IS NULL THEN NULL WHEN b = 0 THEN error('division by zero') "
         "WHEN a / b = 0 AND a <> 0 AND NOT isinf(b) THEN error('value out of range: underflow') "
         "ELSE pg_float(a / b, isinf(a)) END"
     ),
@@ -77,51 +134,36 @@ _MACROS = {
         "ELSE error('invalid input syntax for type boolean: \"' || a || '\"') END"
     ),
     "pg_substring(a, start, count)": (
-        "CASE WHEN count < 0 THEN error('negative substring length not allowed') "
+        "CASE WHEN a IS NULL OR start IS NULL THEN NULL "
+        "WHEN count < 0 THEN error('negative substring length not allowed') "
         "ELSE substring(a, greatest(start, 1), greatest(start + count - greatest(start, 1), 0)) END"
     ),
     "pg_substring_from(a, start)": "substring(a, greatest(start, 1))",
     "pg_split_part(a, separator, n)": (
-        "CASE WHEN n = 0 THEN error('field position must not be zero') "
+        "CASE WHEN a IS NULL OR separator IS NULL THEN NULL WHEN n = 0 THEN error('field position must not be zero') "
         "WHEN separator = '' THEN CASE WHEN n IN (1, -1) THEN a ELSE '' END ELSE split_part(a, separator, n) END"
     ),
     "pg_lpad(a, n, fill)": (
-        "CASE WHEN n <= 0 THEN '' WHEN fill = '' OR length(a) >= n THEN left(a, n) ELSE lpad(a, n, fill) END"
+        "CASE WHEN a IS NULL OR fill IS NULL THEN NULL WHEN n <= 0 THEN '' "
+        "WHEN fill = '' OR length(a) >= n THEN left(a, n) ELSE lpad(a, n, fill) END"
     ),
     "pg_rpad(a, n, fill)": (
-        "CASE WHEN n <= 0 THEN '' WHEN fill = '' OR length(a) >= n THEN left(a, n) ELSE rpad(a, n, fill) END"
+        "CASE WHEN a IS NULL OR fill IS NULL THEN NULL WHEN n <= 0 THEN '' "
+        "WHEN fill = '' OR length(a) >= n THEN left(a, n) ELSE rpad(a, n, fill) END"
+    ),
+    # The C library, which PostgreSQL asks, has no capital ß; every other letter is the same in both.
+    "pg_upper(a)": (
+        "CASE WHEN contains(a, 'ß') THEN array_to_string(list_transform(string_split(a, 'ß'), "
+        "lambda part: upper(part)), 'ß') ELSE upper(a) END"
     ),
     "pg_chr(n)": "CASE WHEN n <= 0 THEN error('character number must be positive') ELSE chr(n) END",
     # Decimals: a value as a whole number of its last digits, and back.
     "pg_unscaled(a)": "CAST(replace(CAST(a AS VARCHAR), '.', '') AS HUGEINT)",
     "pg_ten(n)": "CAST('1' || repeat('0', n) AS HUGEINT)",
-    "pg_exponent(units, scale)": "length(CAST(abs(units) AS VARCHAR)) - scale - 1",
-    # The first digit in base 10,000, and the power of 10,000 it stands for.
-    "pg_weight(units, scale)": (
-        "CASE WHEN units = 0 THEN 0 ELSE CAST(floor(pg_exponent(units, scale) / 4.0) AS INTEGER) END"
-    ),
-    "pg_lead(units, scale)": "CAST(pg_exponent(units, scale) - 4 * pg_weight(units, scale) + 1 AS INTEGER)",
-    "pg_first_digit(units, scale)": (
-        "CASE WHEN units = 0 THEN 0 ELSE CAST(rpad(left(CAST(abs(units) AS VARCHAR), pg_lead(units, scale)), "
-        "pg_lead(units, scale), '0') AS INTEGER) END"
-    ),
-    # How many digits behind the point PostgreSQL gives a quotient: at least 16 significant ones.
-    "pg_quotient_scale(a, a_scale, b, b_scale)": (
-        "least(greatest(16 - 4 * (pg_weight(a, a_scale) - pg_weight(b, b_scale) - CASE WHEN "
-        "pg_first_digit(a, a_scale) <= pg_first_digit(b, b_scale) THEN 1 ELSE 0 END), a_scale, b_scale, 0), 20)"
-    ),
     "pg_round_divide(a, b)": (
         "CASE WHEN abs(a % b) >= abs(b) - abs(a % b) THEN a // b + CAST(sign(a) * sign(b) AS HUGEINT) ELSE a // b END"
     ),
-    "pg_quotient(a, a_scale, b, b_scale, scale)": (
-        "pg_round_divide(a * pg_ten(greatest(scale + b_scale - a_scale, 0)), "
-        "b * pg_ten(greatest(a_scale - b_scale - scale, 0))) * pg_ten(20 - scale)"
-    ),
-    "pg_numeric_divide(a, a_scale, b, b_scale)": (
-        "CASE WHEN b = 0 THEN error('division by zero') ELSE CAST(pg_quotient(pg_unscaled(a), a_scale, pg_unscaled(b), "
-        "b_scale, pg_quotient_scale(pg_unscaled(a), a_scale, pg_unscaled(b), b_scale)) AS DECIMAL(38,0)) "
-        "* CAST('0.00000000000000000001' AS DECIMAL(38,20)) END"
-    ),
+    "pg_numeric_divide(a, a_scale, b, b_scale)": _numeric_divide(),
 }
 MACROS = tuple(f"CREATE OR REPLACE TEMP MACRO {head} AS {body}" for head, body in _MACROS.items())
 PREPARATION = (*MACROS, *SETTINGS, LOCK)

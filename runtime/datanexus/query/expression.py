@@ -5,7 +5,7 @@ A node that is not named here is refused; nothing passes untranslated. Aggregate
 """
 
 from collections.abc import Callable, Sequence
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlglot import exp
 
@@ -60,6 +60,12 @@ _TYPES = {
 }
 _NOW = {"current_timestamp": ("now()", TIMESTAMPTZ), "current_date": ("CAST(now() AS DATE)", DATE)}
 _PARTS = {"this", "expression"}
+_NEVER_FAIL = (
+    exp.And, exp.Between, exp.Boolean, exp.Column, exp.Escape, exp.ILike, exp.Identifier, exp.In, exp.Is, exp.Like,
+    exp.Literal, exp.Not, exp.Null, exp.Or, exp.Paren, exp.RegexpILike, exp.RegexpLike, *_COMPARISONS, *_DISTINCTIONS,
+)  # fmt: skip
+# Names of columns that PostgreSQL gives up for a better one: it names CASE after its ELSE, a cast after its argument.
+_WEAK_NAMES = frozenset({"?column?", "case", *(base.short_name for base in Base)})
 
 
 class Expressions:
@@ -137,6 +143,21 @@ class Expressions:
         """Translate an expression that must be boolean."""
         return self.typed(node, scope, BOOL).text
 
+    def filtering(self, node: Node, scope: Scope) -> str:
+        """Translate the condition of WHERE and the like: there NULL decides AND just as false does."""
+        inner = node
+        while isinstance(inner, exp.Paren):
+            inner = inner.this
+        if not isinstance(inner, exp.And):
+            return self.condition(inner, scope)
+        *heads, last = _chain(inner)
+        text, fails = self.filtering(last, scope), _may_fail(last)
+        for part in reversed(heads):
+            head = self.filtering(part, scope)
+            text = f"(CASE WHEN {head} THEN {text} ELSE FALSE END)" if fails else f"({head} AND {text})"
+            fails = fails or _may_fail(part)
+        return text
+
     def refused(self, node: Node, why: str = "") -> QueryError:
         """The error for what is not understood, or understood too well."""
         shown = node.sql("postgres")
@@ -180,9 +201,17 @@ class Expressions:
         return Value(f"(NOT {self.condition(node.this, scope)})", BOOL)
 
     def _logic(self, node: Node, scope: Scope) -> Value:
-        word = "AND" if isinstance(node, exp.And) else "OR"
-        parts = [self.condition(part, scope) for part in _chain(node)]
-        return Value("(" + f" {word} ".join(parts) + ")", BOOL)
+        """AND and OR stop where PostgreSQL stops: what could fail behind the deciding operand is not evaluated."""
+        word, decides = ("AND", "FALSE") if isinstance(node, exp.And) else ("OR", "TRUE")
+        *heads, last = _chain(node)
+        text, fails = self.condition(last, scope), _may_fail(last)
+        for part in reversed(heads):
+            head = self.condition(part, scope)
+            text = f"({head} {word} {text})"
+            if fails:
+                text = f"(CASE WHEN {head} IS {decides} THEN {decides} ELSE {text} END)"
+            fails = fails or _may_fail(part)
+        return Value(text, BOOL)
 
     def _is(self, node: Node, scope: Scope) -> Value:
         self.only(node, *_PARTS, "negate")
@@ -308,14 +337,15 @@ class Expressions:
         results.append(null_value() if default is None else self.value(default, scope))
         *thens, otherwise = self.brought_together(results, node)
         parts = " ".join(f"WHEN {when} THEN {then.text}" for when, then in zip(whens, thens, strict=True))
-        return Value(f"(CASE {parts} ELSE {otherwise.text} END)", otherwise.type, name="case")
+        name = results[-1].name if results[-1].name not in _WEAK_NAMES else "case"
+        return Value(f"(CASE {parts} ELSE {otherwise.text} END)", otherwise.type, name=name)
 
     def _cast(self, node: Node, scope: Scope) -> Value:
         self.only(node, "this", "to", "_type")
         target, digits = self._type(node.args["to"])
         given = self.value(node.this, scope)
         result = cast(given, target, digits=digits)
-        name = given.name if given.name != "?column?" else str(target)
+        name = given.name if given.name not in _WEAK_NAMES else target.base.short_name
         return Value(result.text, result.type, name=name)
 
     def _type(self, node: Node) -> tuple[SqlType, int | None]:
@@ -345,8 +375,11 @@ class Expressions:
 
     def _zone(self, node: Node, scope: Scope) -> str:
         name = self._constant_text(node, scope)
-        if name not in available_timezones():
-            raise self.source.error(node, f"found the time zone '{name}'", "an IANA name such as Europe/Berlin or UTC")
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            expected = "an IANA name such as Europe/Berlin or UTC"
+            raise self.source.error(node, f"found the time zone '{name}'", expected) from None
         return text_literal(name).text
 
     def _substring(self, node: Node, scope: Scope) -> Value:
@@ -365,7 +398,8 @@ class Expressions:
 
     def _position(self, node: Node, scope: Scope) -> Value:
         self.only(node, "this", "substr")
-        return functions.call("strpos", [self.value(node.this, scope), self.value(node.args["substr"], scope)])
+        given = functions.call("strpos", [self.value(node.this, scope), self.value(node.args["substr"], scope)])
+        return Value(given.text, given.type, name="position")
 
     def _function(self, node: Node, scope: Scope) -> Value:
         name = str(node.this).lower()
@@ -457,11 +491,11 @@ class Expressions:
         if not set(flags) <= {"g", "i"}:
             raise self.source.error(nodes[3], f"found the flags '{flags}'", "g for all matches, i for any case")
         pattern = checked_regex(self._constant_text(nodes[1], scope))
-        if not is_simple(pattern):
+        if not is_simple(pattern, everywhere="g" in flags):
             raise self.source.error(
                 nodes[1],
-                f"found the pattern '{pattern}', whose longest match PostgreSQL would take and DuckDB might not",
-                "use no |, no quantifier on a group and no lazy quantifier",
+                f"found the pattern '{pattern}', whose matches PostgreSQL and DuckDB might choose differently",
+                "use no |, no quantifier on a group, no lazy quantifier, and with g nothing that matches no character",
             )
         replacement = checked_replacement(self._constant_text(nodes[2], scope))
         given = self.typed(nodes[0], scope, TEXT).text
@@ -543,6 +577,11 @@ def _chain(node: Node) -> list[Node]:
         operands.append(rest.expression)
         rest = rest.this
     return [rest, *reversed(operands)]
+
+
+def _may_fail(node: Node) -> bool:
+    """Whether an operand could be an error for some row."""
+    return any(not isinstance(part, _NEVER_FAIL) for part in node.walk())
 
 
 def _small_integer(node: Node) -> int | None:

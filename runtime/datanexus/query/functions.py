@@ -35,6 +35,7 @@ class Overload:
 
 NUMERIC_ANY = numeric(0)
 _TRUNCATION = ["microsecond", "milliseconds", "second", "minute", "hour", "day", "week", "month", "quarter", "year"]
+_WITHIN_DAY = ("microsecond", "millisecond", "second", "minute", "hour")
 _NUMERIC_ELSEWHERE = ("sqrt", "exp", "ln", "log", "log10", "power", "pow")
 _EXTRACT_WHOLE = {
     "year": "year",
@@ -117,17 +118,16 @@ def truncated(unit: str, given: Value, zone: str | None) -> Value:
     word = unit.lower().rstrip("s")
     if word not in [part.rstrip("s") for part in _TRUNCATION]:
         raise CastError(f"found the unit '{unit}'", f"one of {', '.join(_TRUNCATION)}")
-    if given.base is not Base.TIMESTAMP:
-        given = widened(given, TIMESTAMPTZ)
-    local = given.text
-    if given.base is Base.TIMESTAMPTZ:
-        local = f"timezone({zone or chr(39) + 'UTC' + chr(39)}, {given.text})"
-    elif zone is not None:
-        raise CastError("found a time without zone and a zone", "cast the time to timestamptz")
-    text = f"CAST(date_trunc('{word}', {local}) AS TIMESTAMP)"
-    if given.base is Base.TIMESTAMPTZ:
-        text = f"timezone({zone or chr(39) + 'UTC' + chr(39)}, {text})"
-    return Value(text, given.type, name="date_trunc")
+    if given.base is Base.TIMESTAMP:
+        if zone is not None:
+            raise CastError("found a time without zone and a zone", "cast the time to timestamptz")
+        return Value(f"CAST(date_trunc('{word}', {given.text}) AS TIMESTAMP)", TIMESTAMP, name="date_trunc")
+    instant, zone = widened(given, TIMESTAMPTZ).text, zone or "'UTC'"
+    local = f"timezone({zone}, {instant})"
+    cut = f"CAST(date_trunc('{word}', {local}) AS TIMESTAMP)"
+    # Below a day the instant keeps its offset: a local time that comes twice would lose it on the way back.
+    text = f"({instant} - ({local} - {cut}))" if word in _WITHIN_DAY else f"timezone({zone}, {cut})"
+    return Value(text, TIMESTAMPTZ, name="date_trunc")
 
 
 def extracted(part: str, given: Value) -> Value:
@@ -220,7 +220,7 @@ FUNCTIONS: Mapping[str, tuple[Overload, ...]] = {
     "character_length": (Overload((TEXT,), _as("CAST(length({0}) AS INTEGER)", INT4)),),
     "octet_length": (Overload((TEXT,), _as("CAST(strlen({0}) AS INTEGER)", INT4)),),
     "lower": (Overload((TEXT,), _as("lower({0})", TEXT)),),
-    "upper": (Overload((TEXT,), _as("upper({0})", TEXT)),),
+    "upper": (Overload((TEXT,), _as("pg_upper({0})", TEXT)),),
     "btrim": (
         Overload((TEXT,), _as("trim({0}, ' ')", TEXT)),
         Overload((TEXT, TEXT), _as("trim({0}, {1})", TEXT)),

@@ -11,6 +11,8 @@ _ESCAPES = {"d": r"\d", "D": r"\D", "w": r"\w", "W": r"\W", "s": f"[{_SPACE}]", 
 _IN_CLASS = {"d": r"\d", "w": r"\w", "s": _SPACE}
 _CONTROLS = "tnrf"
 _BOUND = re.compile(r"\{([0-9]{1,3})(,([0-9]{0,3}))?\}")
+_BRACKET_OR_ESCAPE = re.compile(r"\\.|\[\^?\]?(\[:[a-z]+:\]|\\.|[^\]])*\]")
+_FILLED = r"[^\^$()*+?{}:](?![*?]|\{0)"  # a character that must be there
 _EXPECTED = (
     "the common part of PostgreSQL's and RE2's patterns: characters, ., [...], \\d \\w \\s, ^ $, groups, |, * + ? {m,n}"
 )
@@ -34,7 +36,7 @@ def checked_regex(pattern: str) -> str:
     if pattern.startswith("***"):
         raise _refused(pattern, "***")
     parts: list[str] = []
-    at, quantifiable = 0, False
+    at, depth, quantifiable = 0, 0, False
     while at < len(pattern):
         character = pattern[at]
         if character == "[":
@@ -55,20 +57,27 @@ def checked_regex(pattern: str) -> str:
                 raise _refused(pattern, pattern[at : at + 3])
             if character == "}":
                 raise _refused(pattern, "} without {")
+            depth += (character == "(") - (character == ")")
+            if depth < 0:
+                raise _refused(pattern, ") without (")
             width = 3 if pattern[at : at + 3] == "(?:" else 1
             parts.append(pattern[at : at + width])
             at, quantifiable = at + width, character not in "(|^$"
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise CastError(f"found the pattern '{pattern}': {error}", _EXPECTED) from None
+    if depth:
+        raise _refused(pattern, "( without )")
     return "".join(parts)
 
 
-def is_simple(pattern: str) -> bool:
-    """Whether the first match RE2 finds is also the longest, which PostgreSQL takes."""
-    outside = re.sub(r"\\.|\[\^?\]?(\[:[a-z]+:\]|\\.|[^\]])*\]", "x", pattern)
-    return re.search(r"\||\)[*+?{]|[*+?}]\?", outside) is None
+def is_simple(pattern: str, *, everywhere: bool) -> bool:
+    """Whether the match RE2 finds first is also the longest, which PostgreSQL takes.
+
+    `everywhere`: all matches are wanted; then one of no characters does not count as simple, as the two differ on
+    whether it may stand beside another match.
+    """
+    outside = _BRACKET_OR_ESCAPE.sub("x", pattern)
+    if re.search(r"\||\)[*+?{]|[*+?}]\?", outside) is not None:
+        return False
+    return not everywhere or re.search(_FILLED, outside) is not None
 
 
 def checked_replacement(text: str) -> str:

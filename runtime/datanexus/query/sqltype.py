@@ -27,6 +27,14 @@ class Base(enum.StrEnum):
     UNKNOWN = "unknown"
     OPAQUE = "list"
 
+    @property
+    def short_name(self) -> str:
+        """What PostgreSQL calls a column that is only a cast to this type."""
+        return _SHORT_NAMES.get(self, self.value)
+
+
+_SHORT_NAMES = {Base.BOOL: "bool", Base.INT4: "int4", Base.INT8: "int8", Base.FLOAT8: "float8"}
+
 
 @dataclass(frozen=True, slots=True)
 class SqlType:

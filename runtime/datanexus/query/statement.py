@@ -135,7 +135,7 @@ class Queries(Aggregations):
         tail += grouped
         having = node.args.get("having")
         if having is not None:
-            tail += f" HAVING {self.condition(having.this, select.scope)}"
+            tail += f" HAVING {self.filtering(having.this, select.scope)}"
         distinct = self._distinct(node, select)
         ordered = self._order(node.args.get("order"), select, distinct=bool(distinct))
         tail += ordered + self._limit(node)
