@@ -14,13 +14,15 @@ from datanexus.engine.decode.value import ABSENT, Token
 
 _TAGS = {"n": tag.NULL, "t": tag.TRUE, "f": tag.FALSE, '"': tag.STRING, "{": tag.NESTED, "[": tag.NESTED}
 
+_MEMBERS_USUAL = 64
+
 Members = dict[str, Token]
 
 
 def judge_object(line: bytes, used: frozenset[str], *, only_used: bool) -> Members | Refusal:
-    """The members of one record, or why it is none.
+    """The used members of one record, or why it is none.
 
-    `used`: the keys that must not repeat; `only_used`: any other key is refused.
+    `used`: the keys that are read and must not repeat; `only_used`: any other key is refused.
     """
     refusal = judge_text(line) or judge_json(line)
     if refusal is not None:
@@ -28,14 +30,7 @@ def judge_object(line: bytes, used: frozenset[str], *, only_used: bool) -> Membe
     kind = _kind(line)
     if kind is not None:
         return Refusal(Reason.NOT_AN_OBJECT, f"found {kind}, expected a JSON object")
-    members = _members(line, used)
-    if isinstance(members, Refusal) or not only_used:
-        return members
-    for key in members:
-        if key not in used:
-            message = f'found the key "{shown(key)}", expected only {", ".join(sorted(used))} (unknownFields: Reject)'
-            return Refusal(Reason.UNKNOWN_FIELD, message, key, members[key].text)
-    return members
+    return _members(line, used, only_used=only_used)
 
 
 def member_at(members: Members, path: str) -> Token | Refusal:
@@ -47,7 +42,7 @@ def member_at(members: Members, path: str) -> Token | Refusal:
     for key in rest:
         if token.tag != tag.NESTED or not token.raw.startswith("{"):
             return ABSENT
-        inner = _members(token.raw.encode(), frozenset({key}))
+        inner = _members(token.raw.encode(), frozenset({key}), only_used=False)
         if isinstance(inner, Refusal):
             return inner
         token = inner.get(key, ABSENT)
@@ -61,23 +56,31 @@ def _kind(line: bytes) -> str | None:
     return None if first == b"{" else names.get(first, "a number")
 
 
-def _members(line: bytes, used: frozenset[str]) -> Members | Refusal:
+def _members(line: bytes, used: frozenset[str], *, only_used: bool) -> Members | Refusal:
     data = np.frombuffer(line, np.uint8)
-    spans = np.empty((tag.member_spans(data, np.empty((0, 4), np.int64)), 4), np.int64)
-    tag.member_spans(data, spans)
+    spans = np.empty((_MEMBERS_USUAL, 4), np.int64)
+    count = tag.member_spans(data, spans)
+    if count > _MEMBERS_USUAL:
+        spans = np.empty((count, 4), np.int64)
+        tag.member_spans(data, spans)
     members: Members = {}
-    for key_begin, key_end, begin, end in spans.tolist():
+    unknown: Refusal | None = None
+    for key_begin, key_end, begin, end in spans[:count].tolist():
         key = msgspec.json.decode(line[key_begin:key_end], type=str)
-        if key in members and key in used:
+        if key in members:
             message = f'found the key "{shown(key)}" twice, expected it once'
             return Refusal(Reason.DUPLICATE_KEY, message, key)
-        members[key] = _token(line[begin:end].decode())
-    return members
+        if key in used:
+            members[key] = _token(line[begin:end].decode())
+        elif only_used and unknown is None:
+            message = f'found the key "{shown(key)}", expected only {", ".join(sorted(used))} (unknownFields: Reject)'
+            unknown = Refusal(Reason.UNKNOWN_FIELD, message, key, line[begin:end].decode())
+    return unknown or members
 
 
 def _token(raw: str) -> Token:
     kind = _TAGS.get(raw[0])
     if kind is None:
-        kind = tag.NUMBER if any(char in raw for char in ".eE") else tag.INTEGER
+        kind = tag.INTEGER if raw.removeprefix("-").isdigit() else tag.NUMBER
     text = msgspec.json.decode(raw, type=str) if kind == tag.STRING else raw
     return Token(kind, text, raw)

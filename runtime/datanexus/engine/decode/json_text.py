@@ -54,7 +54,7 @@ def judge_json(line: bytes) -> Refusal | None:
         return Refusal(Reason.INVALID_JSON, _malformed(line, str(error)))
     except ValueError:
         return Refusal(Reason.OUT_OF_RANGE, "found a number of more than 4300 digits, expected a shorter one")
-    nul = _NUL_ESCAPE.search(line)
+    nul = _NUL_ESCAPE.search(line) if b"\\u0000" in line else None
     if nul is not None:
         message = f"found a NUL character (\\u0000) at byte {nul.end() - 6}, expected text without NUL"
         return Refusal(Reason.NUL_CHARACTER, message)
