@@ -20,6 +20,7 @@ from datanexus.adapters.embedded.log import open_log
 from datanexus.adapters.embedded.store import DuckStore, open_store
 from datanexus.engine.accounting import IN, QUARANTINED
 from datanexus.engine.reader import CutSchedule
+from datanexus.engine.snapshot import Snapshots
 from datanexus.engine.worker import Outcome, Ports, Progress, Worker, WorkerSettings
 from datanexus.pipeline_files import PlannedPipeline
 from datanexus.plan.change import Layout, judge_change, layout_of, permitted
@@ -221,7 +222,12 @@ async def _forget(pipeline: PlannedPipeline, adapters: _Adapters) -> None:
 async def _settle(
     stored: PipelineRecord, pipeline: PlannedPipeline, settings: RunSettings, adapters: _Adapters
 ) -> None:
-    """No cut is replayed by another revision: the stored one recovers to its last cut and leaves a snapshot there."""
+    """No cut is replayed by another revision: the stored one recovers to its last cut and leaves a snapshot there.
+
+    Where that snapshot stands already the old sources are not opened: they may be what was mistaken in the old spec.
+    """
+    if await _is_settled(stored.name, adapters):
+        return
     resource = Pipeline.model_validate_json(stored.spec)
     plan = plan_pipeline(resource, stored_layout=Layout.from_json(stored.layout))
     worker = Worker(plan, adapters.ports(plan, pipeline.folder), _worker_settings(settings), lambda _: None)
@@ -230,6 +236,14 @@ async def _settle(
         await worker.snapshot_now()
     finally:
         await worker.close()
+
+
+async def _is_settled(pipeline: str, adapters: _Adapters) -> bool:
+    cuts = await adapters.store.cuts(pipeline, 0)
+    if not cuts:
+        return True
+    newest = await Snapshots(adapters.blobs, pipeline).newest(cuts[-1].seq)
+    return newest is not None and newest.seq == cuts[-1].seq
 
 
 def _record(resource: Pipeline, plan: PhysicalPlan) -> PipelineRecord:
