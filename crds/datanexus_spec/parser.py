@@ -13,8 +13,10 @@ from datanexus_spec.errors import InvalidSpec, Problem
 from datanexus_spec.kinds import KINDS
 from datanexus_spec.names import nearest
 from datanexus_spec.position import Loc, Origin, loc_from_path, path_from_loc
+from datanexus_spec.salvage import mended
 from datanexus_spec.yaml_text import Document, YamlText
 
+_ROUNDS_MAX = 4  # each finds what stood under misspelt names of the one before
 _BOUNDS = {
     "greater_than": ("above", "gt"),
     "greater_than_equal": ("at least", "ge"),
@@ -23,11 +25,20 @@ _BOUNDS = {
 }
 
 
+class InvalidDocuments(InvalidSpec):
+    """A file with problems. `readable`: its resources that have none, and those that could be read as if theirs were
+    mended: not to be run, but to be checked further, so that all problems are told at once."""
+
+    def __init__(self, problems: tuple[Problem, ...], readable: tuple[Resource, ...]) -> None:
+        super().__init__(problems)
+        self.readable = readable
+
+
 def parse_documents(text: str, file: str, environment: Mapping[str, str]) -> tuple[Resource, ...]:
     """Read the resources of a file; `file` is its name in messages.
 
     Each resource knows where its parts stand: `resource.origin`.
-    Raises: InvalidSpec with all problems of the file, in its order.
+    Raises: InvalidDocuments with all problems of the file, in its order.
     """
     reader = YamlText(file, text, environment)
     resources: list[Resource] = []
@@ -36,18 +47,22 @@ def parse_documents(text: str, file: str, environment: Mapping[str, str]) -> tup
     for document in reader.documents():
         empty = False
         origin = Origin(file, text, document.values, document.keys)
-        read = _resource(document, origin)
-        if isinstance(read, Resource):
-            problems += _repeat_problems(read, resources)
-            resources.append(read)
-        else:
-            problems += read
+        resource, found = _resource(document, origin)
+        problems += found
+        if resource is not None:
+            problems += () if found else _repeat_problems(resource, resources)
+            resources.append(resource)
     problems = _without_echoes(reader.problems, problems)
     if empty and not problems:
         problems.append(Problem(file, "", 0, 0, "no resource", f"apiVersion: {API_VERSION} and a kind"))
     if problems:
-        raise InvalidSpec(tuple(sorted(problems, key=lambda problem: (problem.line, problem.column))))
+        raise InvalidDocuments(in_order(problems), tuple(resources))
     return tuple(resources)
+
+
+def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Problems in the order of the file."""
+    return tuple(sorted(problems, key=lambda problem: (problem.line, problem.column)))
 
 
 def locate(resource: Resource, path: str, *, line: int = 1, column: int = 1) -> tuple[int, int]:
@@ -55,19 +70,28 @@ def locate(resource: Resource, path: str, *, line: int = 1, column: int = 1) -> 
     return resource.origin.locate(loc_from_path(path), line=line, column=column)
 
 
-def _resource(document: Document, origin: Origin) -> Resource | Sequence[Problem]:
+def _resource(document: Document, origin: Origin) -> tuple[Resource | None, Sequence[Problem]]:
+    """The resource, mended when it has problems, and the problems."""
     value = document.value
     if not isinstance(value, dict):
-        return [origin.problem("", found=quoted(value), expected="a resource: an object with apiVersion, kind, spec")]
+        expected = "a resource: an object with apiVersion, kind, spec"
+        return None, [origin.problem("", found=quoted(value), expected=expected)]
     problems = _envelope_problems(value, origin)
     kind = KINDS.get(value["kind"]) if isinstance(value.get("kind"), str) else None
     if kind is None:
-        return problems
-    try:
-        resource = kind.model_validate({**value, "apiVersion": API_VERSION}, context=origin)
-    except ValidationError as error:
-        return [*problems, *_problems(kind, error.errors(include_url=False), origin)]
-    return problems or resource
+        return None, problems
+    value = {**value, "apiVersion": API_VERSION}
+    for _ in range(_ROUNDS_MAX):
+        try:
+            return kind.model_validate(value, context=origin), problems
+        except ValidationError as error:
+            found = _problems(kind, error.errors(include_url=False), origin)
+        problems += [problem for problem in found if problem not in problems]
+        mend = mended(kind, value, found, origin)
+        if mend is None:
+            break
+        value, origin = mend
+    return None, problems
 
 
 def _envelope_problems(value: Mapping[str, Any], origin: Origin) -> list[Problem]:

@@ -8,7 +8,7 @@ from datanexus.plan.physical import PhysicalPlan
 from datanexus.plan.planner import plan_pipeline
 from datanexus_spec.availability import refuse_unavailable
 from datanexus_spec.errors import InvalidInput, InvalidSpec, Problem
-from datanexus_spec.parser import parse_documents
+from datanexus_spec.parser import InvalidDocuments, in_order, parse_documents
 from datanexus_spec.pipeline import Pipeline
 
 
@@ -47,7 +47,12 @@ def read_pipelines(files: Sequence[Path], environment: Mapping[str, str]) -> tup
 def _pipelines_of(file: Path, environment: Mapping[str, str]) -> list[PlannedPipeline]:
     planned: list[PlannedPipeline] = []
     problems: list[Problem] = []
-    for resource in parse_documents(_read(file), str(file), environment):
+    try:
+        resources = parse_documents(_read(file), str(file), environment)
+    except InvalidDocuments as invalid:
+        problems += invalid.problems
+        resources = invalid.readable
+    for resource in resources:
         try:
             refuse_unavailable(resource)
             if isinstance(resource, Pipeline):
@@ -55,7 +60,7 @@ def _pipelines_of(file: Path, environment: Mapping[str, str]) -> list[PlannedPip
         except InvalidSpec as invalid:
             problems += invalid.problems
     if problems:
-        raise InvalidSpec(tuple(problems))
+        raise InvalidSpec(in_order(problems))
     if not planned:
         raise InvalidInput(
             f"{file}: no Pipeline was found in it", reason="NoPipeline", hint="a document needs `kind: Pipeline`"
