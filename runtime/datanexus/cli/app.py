@@ -123,4 +123,4 @@ def version(json_lines: JsonLines = False) -> None:
 
 def main() -> None:
     """Run the command that the arguments name, and end the process with its exit code."""
-    app()
+    app(prog_name="datanexus")

@@ -20,7 +20,7 @@ from rich.cells import cell_len
 from datanexus.cli.result_format import ResultFormat
 from datanexus_spec.errors import InvalidInput
 
-CELL_MAX = 60  # characters of a table's cell
+CELL_MAX = 100  # characters of a table's cell
 _NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
 _JSON = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 

@@ -41,6 +41,6 @@ def summary_fields(summary: RunSummary) -> Mapping[str, object]:
         "replayed_cuts": outcome.replayed_cuts,
         "watermark": wording.instant(outcome.watermark_us) or None,
         "counters": dict(outcome.counters),
-        "totals": dict(summary.totals),
+        "totals": dict.fromkeys((IN, *LANES), 0) | dict(summary.totals),
         "quarantine_share": summary.quarantine_share,
     }
