@@ -34,7 +34,7 @@ class KeyIndex:
     def __init__(self) -> None:
         self.size = 0
         self._places = np.zeros(_PLACES_MIN, np.uint64)
-        self._hashes: KeyHashes = np.empty((0, 2), np.uint64)
+        self._hashes: KeyHashes = np.empty((_PLACES_MIN * _LOAD_NUMERATOR // _LOAD_DENOMINATOR, 2), np.uint64)
 
     @property
     def hashes(self) -> KeyHashes:
@@ -54,9 +54,15 @@ class KeyIndex:
         fresh = np.empty(len(hashes), np.int64)
         before, row = self.size, 0
         while row < len(hashes):
-            self._make_room()
             self.size, row = _upsert(self._places, self._hashes, before, self.size, hashes, row, slots, fresh)
+            if row < len(hashes):
+                self._grow()
         return slots, fresh[: self.size - before]
+
+    def reserve(self, size: int) -> None:
+        """Let `size` keys fit in all."""
+        while self._capacity < size:
+            self._grow()
 
     def find(self, hashes: KeyHashes) -> Slots:
         """The slot of each of n keys, ABSENT where there is none."""
@@ -64,17 +70,17 @@ class KeyIndex:
         _find(self._places, self._hashes, hashes, slots)
         return slots
 
-    def _make_room(self) -> None:
-        """Let one more key fit, and by doubling as many as there are."""
-        places = len(self._places)
-        if self.size * _LOAD_DENOMINATOR >= places * _LOAD_NUMERATOR:
-            self._places = np.zeros(2 * places, np.uint64)
-            _enter(self._places, self._hashes, self.size)
-        capacity = len(self._places) * _LOAD_NUMERATOR // _LOAD_DENOMINATOR + 1
-        if capacity > len(self._hashes):
-            grown = np.empty((capacity, 2), np.uint64)
-            grown[: self.size] = self.hashes
-            self._hashes = grown
+    @property
+    def _capacity(self) -> int:
+        return len(self._hashes)
+
+    def _grow(self) -> None:
+        """Twice the places, and as many hashes as they may lead to."""
+        self._places = np.zeros(2 * len(self._places), np.uint64)
+        _enter(self._places, self._hashes, self.size)
+        hashes = np.empty((len(self._places) * _LOAD_NUMERATOR // _LOAD_DENOMINATOR, 2), np.uint64)
+        hashes[: self.size] = self.hashes
+        self._hashes = hashes
 
 
 @kernel(_UPSERT)
@@ -86,7 +92,7 @@ def _upsert(
     `before`: the number of keys when the first row of the batch came.
     """
     mask = np.uint64(places.size - 1)
-    full = places.size * _LOAD_NUMERATOR // _LOAD_DENOMINATOR + 1
+    full = stored.shape[0]
     for row in range(start, hashes.shape[0]):
         high, low = hashes[row, 0], hashes[row, 1]
         place = low & mask

@@ -25,10 +25,12 @@ Batches = Mapping[str, pa.RecordBatch]
 
 def key_order(hashes: KeyHashes) -> npt.NDArray[np.int64]:
     """The order of key hashes: by the high half, then the low half."""
-    order = np.argsort(hashes[:, 0], kind="stable")
+    order = np.argsort(hashes[:, 0])
     high = hashes[order, 0]
-    if (high[1:] == high[:-1]).any():
-        return np.lexsort((hashes[:, 1], hashes[:, 0]))
+    if (ties := np.flatnonzero(high[1:] == high[:-1])).size:
+        # Equal halves are mostly equal keys.
+        if (hashes[order[ties], 1] != hashes[order[ties + 1], 1]).any():
+            return np.lexsort((hashes[:, 1], hashes[:, 0]))
     return order
 
 
@@ -73,16 +75,24 @@ class Groups:
         """The slot of each of n keys; ABSENT where there is none."""
         return self._index.find(np.ascontiguousarray(hashes))
 
-    def values(self, slots: Slots) -> list[pa.Array]:
-        """The group columns at some slots."""
-        rows = pa.array(slots)
+    def reserve(self, size: int) -> None:
+        """Let `size` groups fit in all."""
+        self._index.reserve(size)
+
+    def columns(self) -> list[pa.Array]:
+        """The group columns of all slots."""
         for chunks in self._chunks:
             if len(chunks) > 1:
                 chunks[:] = [pa.concat_arrays(chunks)]
         return [
-            chunks[0].take(rows) if chunks else pa.array([], data_type)
+            chunks[0] if chunks else pa.array([], data_type)
             for chunks, data_type in zip(self._chunks, self._types, strict=True)
         ]
+
+    def values(self, slots: Slots) -> list[pa.Array]:
+        """The group columns at some slots."""
+        rows = pa.array(slots)
+        return [column.take(rows) for column in self.columns()]
 
 
 class Aggregates:
@@ -192,9 +202,14 @@ class PaneTable:
         self.aggregates.update(slots, rows.inputs, rows.event_time_us)
         return slots
 
-    def fold(self, other: Self, other_slots: Slots) -> Slots:
-        """Fold groups of another table of the same view in; their slots here."""
-        slots = self.groups.upsert(other.hashes[other_slots], other.groups.values(other_slots))
+    def fold(self, other: Self, other_slots: Slots | None = None) -> Slots:
+        """Fold groups of another table of the same view in, all of them unless told which; their slots here."""
+        if other_slots is None:
+            self.groups.reserve(other.size)
+            other_slots = np.arange(other.size)
+            slots = self.groups.upsert(other.hashes, other.groups.columns())
+        else:
+            slots = self.groups.upsert(other.hashes[other_slots], other.groups.columns(), other_slots)
         self.aggregates.resize(self.size)
         self.aggregates.merge(slots, other.aggregates, other_slots)
         return slots

@@ -22,8 +22,7 @@ _PANES_COUNTED_MAX = 1 << 16  # of a batch that spans more, rows are sorted by c
 @dataclass(frozen=True, slots=True)
 class PaneRows:
     """The rows of one pane. `origin`: where in rows.group, which then is of the whole batch, each row's group values
-    stand; None where rows.group is of these rows. Because group values are read for new groups only, they stay unsorted.
-    """
+    stand; None where rows.group is of these rows. Group values are read for new groups only, so they stay unsorted."""
 
     start_us: int
     rows: ViewRows

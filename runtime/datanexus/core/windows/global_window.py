@@ -55,7 +55,7 @@ class GlobalWindow:
     def merge(self, contents: SegmentContents) -> None:
         for batches in contents.values():
             given = PaneTable.restored(self._spec, batches)
-            self._mark(self._table.fold(given, np.arange(given.size)))
+            self._mark(self._table.fold(given))
 
     def drain(self, partitions: int) -> Mapping[int, SegmentContents]:
         owners = partition_of(self._table.hashes, partitions)

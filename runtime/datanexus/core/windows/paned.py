@@ -87,7 +87,7 @@ class PanedWindows:
             start, first = _name_of(key)
             partial_table = PaneTable.restored(self._spec, batches)
             pane = self._pane(start, first)
-            slots = pane.table.fold(partial_table, np.arange(partial_table.size))
+            slots = pane.table.fold(partial_table)
             self._touch(start, pane, slots)
 
     def drain(self, partitions: int) -> Mapping[int, SegmentContents]:
@@ -238,8 +238,11 @@ class PanedWindows:
         else:
             table = PaneTable(self._spec)
             for pane in panes:
-                found = np.arange(pane.table.size) if hashes is None else pane.table.groups.find(hashes)
-                table.fold(pane.table, found[found != ABSENT])
+                if hashes is None:
+                    table.fold(pane.table)
+                else:
+                    found = pane.table.groups.find(hashes)
+                    table.fold(pane.table, found[found != ABSENT])
             slots = np.arange(table.size)
         slots = slots[key_order(table.hashes[slots])]
         bounds = Bounds(np.full(len(slots), window), np.full(len(slots), window + self._grid.size_us))

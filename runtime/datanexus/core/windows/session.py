@@ -26,7 +26,7 @@ from datanexus.core.emission import (
 from datanexus.core.emission_rows import Bounds, RowWriter, key_hashes_of
 from datanexus.core.key_groups import partition_of
 from datanexus.core.key_index import ABSENT, KeyIndex
-from datanexus.core.pane_table import Aggregates, Batches, Groups, keys_batch, keys_of
+from datanexus.core.pane_table import Aggregates, Batches, Groups, key_order, keys_batch, keys_of
 from datanexus.core.session_table import Placement, SessionTable
 from datanexus.core.window_state import WATERMARK, watermark_of, watermark_segment
 
@@ -170,7 +170,7 @@ class SessionWindows:
     def _ordered(self, numbers: Slots) -> Slots:
         """Sessions by start, then key hash."""
         hashes = self._groups.hashes[self._table.keys[numbers]]
-        return numbers[np.lexsort((hashes[:, 1], hashes[:, 0], self._table.start_us[numbers]))]
+        return numbers[_row_order(self._table.start_us[numbers], hashes)]
 
     def _contents(self, numbers: Slots) -> Batches:
         table = self._table
@@ -187,8 +187,14 @@ class SessionWindows:
 
 
 def _sorted_rows(rows: pa.RecordBatch) -> pa.RecordBatch:
-    hashes = key_hashes_of(rows)
-    return rows.take(pa.array(np.lexsort((hashes[:, 1], hashes[:, 0], _starts(rows)))))
+    return rows.take(pa.array(_row_order(_starts(rows), key_hashes_of(rows))))
+
+
+def _row_order(start_us: Times, hashes: KeyHashes) -> Slots:
+    """The order of rows: by start, then key hash."""
+    order = key_order(hashes)
+    by_start: Slots = order[np.argsort(start_us[order], kind="stable")]
+    return by_start
 
 
 def _starts(rows: pa.RecordBatch) -> Times:
