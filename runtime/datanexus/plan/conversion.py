@@ -1,4 +1,4 @@
-"""How values change their type: names of types in SQL, casts a person may write, conversions that happen by themselves."""
+"""How values change their type: SQL's names of types, casts a person may write, conversions that come by themselves."""
 
 from decimal import Decimal
 

@@ -50,17 +50,18 @@ AGGREGATE_FUNCTIONS = (  # equal to core.aggregate.FUNCTIONS, which plan may not
 AGGREGATE_ALIASES = {"variance": "var_samp", "stddev": "stddev_samp"}
 
 VOLATILE_FUNCTIONS = frozenset(
-    "now random clock_timestamp statement_timestamp transaction_timestamp timeofday gen_random_uuid setseed nextval "
-    "currval current_timestamp current_date current_time localtime localtimestamp current_user session_user".split()
+    (
+        *("now", "clock_timestamp", "statement_timestamp", "transaction_timestamp", "timeofday"),
+        *("current_timestamp", "current_date", "current_time", "localtime", "localtimestamp"),
+        *("random", "setseed", "gen_random_uuid", "nextval", "currval", "current_user", "session_user"),
+    )
 )
 
 TRUNCATION_UNITS = (
-    "microseconds milliseconds second minute hour day week month quarter year decade century millennium".split()
+    *("microseconds", "milliseconds", "second", "minute", "hour", "day", "week", "month", "quarter", "year"),
+    *("decade", "century", "millennium"),
 )
-DATE_PARTS = (
-    "microseconds milliseconds second minute hour day dow isodow doy week month quarter year isoyear decade century "
-    "millennium epoch".split()
-)
+DATE_PARTS = (*TRUNCATION_UNITS, "dow", "isodow", "doy", "isoyear", "epoch")
 WIDER: dict[Kind, tuple[Kind, ...]] = {  # nearest first
     Kind.INT32: (Kind.INT64, Kind.DECIMAL, Kind.FLOAT64),
     Kind.INT64: (Kind.DECIMAL, Kind.FLOAT64),
@@ -433,9 +434,12 @@ ALIASES: dict[str, str] = {
     "substr": "substring",
 }
 _NOT_CALLABLE = frozenset(  # names for operators; nobody writes them
-    "add subtract multiply divide negate equal not_equal less less_equal greater greater_equal is_distinct "
-    "is_not_distinct in and or not is_null is_not_null is_true is_false concat_operator like ilike at_time_zone "
-    "add_months json_get json_get_text modulo".split()
+    (
+        *("add", "subtract", "multiply", "divide", "modulo", "negate", "concat_operator", "like", "ilike"),
+        *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "is_distinct", "is_not_distinct"),
+        *("in", "and", "or", "not", "is_null", "is_not_null", "is_true", "is_false"),
+        *("at_time_zone", "add_months", "json_get", "json_get_text"),
+    )
 )
 SPECIAL_NAMES = ("nullif", "json_extract_path", "json_extract_path_text", "date")  # bound to other nodes
 

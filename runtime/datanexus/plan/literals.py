@@ -169,7 +169,7 @@ def fit_decimal(value: Decimal, data_type: DataType) -> Decimal:
         raise LiteralError("OutOfRange", f"{value} is out of range for {data_type}") from None
     if abs(rounded) >= Decimal(10) ** (data_type.precision - data_type.scale):
         raise LiteralError("OutOfRange", f"{value} is out of range for {data_type}")
-    return rounded if rounded else abs(rounded)
+    return rounded or abs(rounded)
 
 
 def read_date(text: str) -> int:

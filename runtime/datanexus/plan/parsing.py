@@ -6,7 +6,7 @@ here, so that names, arguments and texts reach the binder unchanged and the tabl
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlglot import exp
 from sqlglot.dialects.postgres import Postgres
@@ -46,15 +46,15 @@ class _Dialect(Postgres):  # type: ignore[misc]
         return path  # a key is a key in PostgreSQL, never a path
 
     class Parser(Postgres.Parser):  # type: ignore[misc]
-        FUNCTIONS: dict[str, Any] = {}
-        NO_PAREN_FUNCTIONS: dict[Any, Any] = {}
-        FUNCTION_PARSERS = {
+        FUNCTIONS: ClassVar[dict[str, Any]] = {}
+        NO_PAREN_FUNCTIONS: ClassVar[dict[Any, Any]] = {}
+        FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
             name: parser
             for name, parser in Postgres.Parser.FUNCTION_PARSERS.items()
             if name in ("CAST", "EXTRACT", "SUBSTRING", "POSITION", "TRIM")
         }
 
-        def _parse_interval(self, require_interval: bool = True, parse_function_unit: bool = True) -> Node:  # noqa: FBT001, FBT002, ARG002
+        def _parse_interval(self, require_interval: bool = True, parse_function_unit: bool = True) -> Node:  # noqa: ARG002
             start = self._index
             if not self._match(TokenType.INTERVAL):
                 return None

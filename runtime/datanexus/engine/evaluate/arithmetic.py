@@ -185,7 +185,8 @@ def _scaled(spans: np.ndarray, factors: np.ndarray, *, divide: bool) -> np.ndarr
     whole_days = np.trunc(scaled_days)
     broken_day_us = np.rint((scaled_days - whole_days) * DAY_US)
     scaled_rest = np.rint((rest / factors if divide else rest * factors) + broken_day_us)
-    return whole_days.astype(np.int64) * DAY_US + scaled_rest.astype(np.int64)
+    total: np.ndarray = whole_days.astype(np.int64) * DAY_US + scaled_rest.astype(np.int64)
+    return total
 
 
 def _times(call: Call) -> Operation:

@@ -1,5 +1,7 @@
 """Arrow columns as NumPy views and back, without copies where there can be none."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -7,7 +9,7 @@ import pyarrow.compute as pc
 
 from datanexus.engine.evaluate.faults import Flags, Operand
 
-Values = npt.NDArray[np.generic]
+Values = npt.NDArray[Any]
 _VIEWED = {
     pa.date32(): pa.int32(),
     pa.timestamp("us"): pa.int64(),

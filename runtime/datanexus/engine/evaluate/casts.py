@@ -260,7 +260,7 @@ def _floats_to_text(cast: Cast, frame: Frame, column: pa.Array) -> pa.Array:
 
 def _float_text(number: float) -> str:
     """The shortest text that reads back as the number, as PostgreSQL writes it."""
-    if number != number:  # noqa: PLR0124
+    if number != number:
         return "NaN"
     if number in (float("inf"), float("-inf")):
         return "Infinity" if number > 0 else "-Infinity"

@@ -27,7 +27,7 @@ _COMPARE: dict[str, Compare] = {
     "greater_equal": pc.greater_equal,
 }
 _ZERO = pa.scalar(0.0)
-TRUE, FALSE = pa.scalar(True), pa.scalar(False)  # noqa: FBT003
+TRUE, FALSE = pa.scalar(True), pa.scalar(False)
 
 
 def comparison(call: Call) -> Operation:

@@ -1,4 +1,4 @@
-"""Exact arithmetic over decimals: Arrow's 128 bits where the result fits, its 256 bits where only the last digits do not.
+"""Exact arithmetic over decimals: in Arrow's 128 bits where the result fits, in its 256 bits where it might not.
 
 Quotients take PostgreSQL's digits, which depend on the values, and are therefore computed value by value.
 """

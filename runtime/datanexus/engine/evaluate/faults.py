@@ -8,6 +8,7 @@ fails, although columns are computed as wholes.
 import enum
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ import pyarrow as pa
 
 from datanexus.plan.expression import Call, Cast
 
-Operand = pa.Array | pa.Scalar
+Operand: TypeAlias = pa.Array | pa.Scalar
 Rows = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
@@ -124,7 +125,7 @@ def _shown(operand: Operand, row: int) -> str:
     if not scalar.is_valid:
         return "NULL"
     if pa.types.is_string(scalar.type):
-        text = scalar.as_py()
+        text: str = scalar.as_py()
         return "'" + (text if len(text) <= VALUE_SHOWN_MAX else text[:VALUE_SHOWN_MAX] + "…") + "'"
     if pa.types.is_boolean(scalar.type):
         return "true" if scalar.as_py() else "false"

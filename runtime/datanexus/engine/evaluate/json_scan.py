@@ -4,11 +4,15 @@ Input is JSON that was checked before; on other input they stay inside the row a
 into `data`; a start below zero means nothing is there.
 """
 
+import numpy as np
+import numpy.typing as npt
 from numba import types
 
 from datanexus.core.kernel import I64, I64_OUT, U8, U8_OUT, inlined, kernel
 
-_ABSENT = -1
+Bytes = npt.NDArray[np.uint8]
+Places = npt.NDArray[np.int64]
+
 _ESCAPED_KEY = -2  # a key has escapes: whoever asked must look itself
 _QUOTE, _BACKSLASH, _COMMA, _COLON = 34, 92, 44, 58
 _OPEN_OBJECT, _CLOSE_OBJECT, _OPEN_ARRAY, _CLOSE_ARRAY = 123, 125, 91, 93
@@ -21,14 +25,14 @@ def key_with_escapes() -> int:
 
 
 @inlined
-def _skip_space(data, at, end):  # type: ignore[no-untyped-def]
+def _skip_space(data: Bytes, at: int, end: int) -> int:
     while at < end and data[at] <= _SPACE:
         at += 1
     return at
 
 
 @inlined
-def _skip_string(data, at, end):  # type: ignore[no-untyped-def]
+def _skip_string(data: Bytes, at: int, end: int) -> int:
     """Behind the closing quote of the string that opens at `at`."""
     at += 1
     while at < end and data[at] != _QUOTE:
@@ -37,7 +41,7 @@ def _skip_string(data, at, end):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _skip_value(data, at, end):  # type: ignore[no-untyped-def]
+def _skip_value(data: Bytes, at: int, end: int) -> int:
     """Behind the value that begins at `at`."""
     depth = 0
     while at < end:
@@ -47,9 +51,9 @@ def _skip_value(data, at, end):  # type: ignore[no-untyped-def]
             if depth == 0:
                 break
             continue
-        if byte == _OPEN_OBJECT or byte == _OPEN_ARRAY:
+        if byte in (_OPEN_OBJECT, _OPEN_ARRAY):
             depth += 1
-        elif byte == _CLOSE_OBJECT or byte == _CLOSE_ARRAY:
+        elif byte in (_CLOSE_OBJECT, _CLOSE_ARRAY):
             if depth == 0:
                 break
             depth -= 1
@@ -63,7 +67,9 @@ def _skip_value(data, at, end):  # type: ignore[no-untyped-def]
 
 
 @kernel(types.void(U8, I64, I64, U8, I64_OUT, I64_OUT))
-def find_members(data, starts, ends, key, found_starts, found_ends):  # type: ignore[no-untyped-def]
+def find_members(
+    data: Bytes, starts: Places, ends: Places, key: Bytes, found_starts: Places, found_ends: Places
+) -> None:
     """The span of the last member named `key` of each row's object."""
     for row in range(len(starts)):
         if starts[row] < 0:
@@ -98,7 +104,9 @@ def find_members(data, starts, ends, key, found_starts, found_ends):  # type: ig
 
 
 @kernel(types.void(U8, I64, I64, types.int64, I64_OUT, I64_OUT))
-def find_elements(data, starts, ends, index, found_starts, found_ends):  # type: ignore[no-untyped-def]
+def find_elements(
+    data: Bytes, starts: Places, ends: Places, index: int, found_starts: Places, found_ends: Places
+) -> None:
     """The span of element `index` of each row's array, counted from the end when negative."""
     for row in range(len(starts)):
         if starts[row] < 0:
@@ -133,7 +141,7 @@ def find_elements(data, starts, ends, index, found_starts, found_ends):  # type:
 
 
 @kernel(types.void(U8, I64, I64, I64, U8_OUT))
-def gather(data, starts, lengths, offsets, content):  # type: ignore[no-untyped-def]
+def gather(data: Bytes, starts: Places, lengths: Places, offsets: Places, content: Bytes) -> None:
     """Copy spans of `data` side by side."""
     for row in range(len(starts)):
         for place in range(lengths[row]):

@@ -27,7 +27,7 @@ class RowError(ValueError):
 def row_by_row(
     site: Call | Cast, frame: Frame, operands: list[Operand], compute: Callable[..., Any], where: Flags | None = None
 ) -> pa.Array:
-    """compute(*values) for every row without NULLs (of those flagged, if given); the rest is NULL, errors are faults."""
+    """compute(*values) for every row without NULLs (of those flagged, if given); other rows are NULL, errors faults."""
     columns = [column_of(operand, frame.rows).to_pylist() for operand in operands]
     results: list[Any] = []
     errors: dict[tuple[Reason, str], list[int]] = {}

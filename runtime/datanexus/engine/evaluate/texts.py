@@ -1,4 +1,4 @@
-"""Functions of text, counted in characters (code points). Constant arguments run as column kernels, others row by row."""
+"""Functions of text, counted in characters (code points): as column kernels where the arguments are constants."""
 
 import hashlib
 from collections.abc import Callable

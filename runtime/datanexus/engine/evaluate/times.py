@@ -59,14 +59,15 @@ def truncate(times_us: Numbers, unit: str) -> Numbers:
     if unit == "week":
         return (days - (days + 3) % 7) * DAY_US  # 1970-01-01 was a Thursday
     year, month, _ = civil(days)
-    first_year, first_month = {
+    firsts: dict[str, tuple[Numbers, Numbers | int]] = {
         "month": (year, month),
         "quarter": (year, (month - 1) // 3 * 3 + 1),
         "year": (year, 1),
         "decade": (year // 10 * 10, 1),
         "century": ((year - 1) // 100 * 100 + 1, 1),
         "millennium": ((year - 1) // 1000 * 1000 + 1, 1),
-    }[unit]
+    }
+    first_year, first_month = firsts[unit]
     return first_of_month(first_year * 12 + first_month - 1) * DAY_US
 
 
