@@ -33,8 +33,8 @@ CHUNK = 500
 _SOAK = os.environ.get("DATANEXUS_SOAK") == "1"
 _SEED = int(os.environ.get("DATANEXUS_SEED", random.SystemRandom().randrange(10**6)))
 _TYPES = {
-    "int": INT4, "bigint": INT8, "numeric": numeric(2), "float": FLOAT8, "text": TEXT, "bool": BOOL, "time": TIMESTAMPTZ,
-    "date": DATE,
+    "int": INT4, "bigint": INT8, "numeric": numeric(2), "float": FLOAT8, "text": TEXT, "bool": BOOL,
+    "time": TIMESTAMPTZ, "date": DATE,
 }  # fmt: skip
 CATALOGUE = Catalogue({("lab", "events"): tuple((name, _TYPES[kind]) for name, kind in COLUMNS.items())})
 _FLOAT_TOLERANCE = 1e-12  # of sums, quotients and functions that PostgreSQL leaves to the C library

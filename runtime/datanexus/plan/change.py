@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal as OneOf
 
-from datanexus.plan.inlining import conditions_of
+from datanexus.plan.expression import Expression, columns_of
+from datanexus.plan.inlining import canonical, conditions_of, definitions_after
 from datanexus.plan.physical import PhysicalPlan, ViewPlan
 from datanexus.plan.revision import STATE_VERSION, digest, duration_text, revision_name, window_text
 from datanexus.plan.sources import source_kind
@@ -205,15 +206,18 @@ def _view_verdicts(old: Layout, new: Layout) -> list[PartVerdict]:
 
 
 def _difference(before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    named = [part for part in after if part not in ("fingerprint", "filters")]
+    """What the user changed; only without that, what followed from it."""
+    shown = ("window", "allowedLateness", "groupBy", "aggregates")
     changed = [
         f"{part} was {before.get(part, 'absent')}, is {after[part]}"
-        for part in named
+        for part in shown
         if before.get(part) != after[part]
     ]
     if before.get("filters") != after["filters"]:
         changed.append("the filters before it changed")
-    return "; ".join(changed) if changed else "a computed column it reads changed"
+    if not changed and before.get("computed") != after["computed"]:
+        changed.append("a computed column it reads changed")
+    return "; ".join(changed) or f"its stages were {before.get('stages', 'unknown')}, are {after['stages']}"
 
 
 def _view_parts(view: ViewPlan, plan: PhysicalPlan) -> dict[str, str]:
@@ -226,8 +230,18 @@ def _view_parts(view: ViewPlan, plan: PhysicalPlan) -> dict[str, str]:
         "groupBy": groups or "nothing",
         "aggregates": ", ".join(aggregates),
         "stages": "two" if view.two_stage else "one",
+        "computed": digest([canonical(definition) for definition in _read_definitions(view, plan)]),
         "filters": digest([repr(condition) for condition in conditions_of(plan.steps)]),
     }
+
+
+def _read_definitions(view: ViewPlan, plan: PhysicalPlan) -> list[Expression]:
+    """The computed columns a view reads, over the record alone, in the order of their names."""
+    read = {name for name, _ in view.group_by}
+    for named in view.aggregates:
+        read |= columns_of(named.aggregate.argument) | columns_of(named.aggregate.filter)
+    definitions = definitions_after(plan.steps)
+    return [definitions[name] for name in sorted(read) if name in definitions]
 
 
 def _dedup_text(plan: PhysicalPlan) -> str:

@@ -70,17 +70,18 @@ def _record(plan: PhysicalPlan) -> Iterator[str]:
     record = plan.record
     yield f"record, event time {record.event_time}, zone {record.time_zone}, unknown fields: {record.unknown_fields}"
     width = max(len(field.name) for field in record.fields)
+    type_width = max(len(str(field.type)) for field in record.fields)
     for field in record.fields:
-        parts = [f"{field.type!s:<10}"]
+        parts = []
         if field.origins != (field.name,):
             parts.append(f"from {' or '.join(field.origins)}")
-        if field.type.kind is Kind.TIMESTAMP:
+        if field.type.kind in (Kind.TIMESTAMP, Kind.DATE):
             parts.append(f"written as {' or '.join(field.formats)}")
         if field.null_if:
             parts.append(f"NULL if {' or '.join(map(repr, field.null_if))}")
         if not field.required:
             parts.append("optional")
-        yield f"  {field.name:<{width}}  {', '.join(parts).rstrip()}".replace(" , ", " ")
+        yield f"  {field.name:<{width}}  {field.type!s:<{type_width}}  {', '.join(parts)}".rstrip()
 
 
 def _steps(plan: PhysicalPlan) -> Iterator[str]:
