@@ -315,6 +315,8 @@ def _judge(
 ) -> Any:
     """Judge rows in order, append those that pass to the log and the table; the new count of the log."""
     width = horizon * _CELL_HORIZONS
+    # Because rows mostly stay in the cell of the row before, few divisions are made.
+    cell, start, end = 0, 0, 0
     for row in range(times.size):
         time = times[row]
         passed[row] = duplicate[row] = too_late[row] = False
@@ -322,11 +324,13 @@ def _judge(
             too_late[row] = True
             continue
         high, low = fingerprints[row, 0], fingerprints[row, 1]
-        cell = time // width
+        if time < start or time >= end:
+            cell = time // width
+            start, end = cell * width, (cell + 1) * width
         found, slot = _is_near(table, log, high, low, time, horizon, _home(low, cell))
-        if not found and cell > cells[0] and time - cell * width < horizon:
+        if not found and cell > cells[0] and time - start < horizon:
             found, _ = _is_near(table, log, high, low, time, horizon, _home(low, cell - 1))
-        if not found and cell < cells[1] and (cell + 1) * width - time < horizon:
+        if not found and cell < cells[1] and end - time < horizon:
             found, _ = _is_near(table, log, high, low, time, horizon, _home(low, cell + 1))
         if found:
             duplicate[row] = True

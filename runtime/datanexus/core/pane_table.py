@@ -27,10 +27,9 @@ def key_order(hashes: KeyHashes) -> npt.NDArray[np.int64]:
     """The order of key hashes: by the high half, then the low half."""
     order = np.argsort(hashes[:, 0])
     high = hashes[order, 0]
-    if (ties := np.flatnonzero(high[1:] == high[:-1])).size:
-        # Equal halves are mostly equal keys.
-        if (hashes[order[ties], 1] != hashes[order[ties + 1], 1]).any():
-            return np.lexsort((hashes[:, 1], hashes[:, 0]))
+    ties = np.flatnonzero(high[1:] == high[:-1])  # of equal keys but for a coincidence
+    if (hashes[order[ties], 1] != hashes[order[ties + 1], 1]).any():
+        return np.lexsort((hashes[:, 1], hashes[:, 0]))
     return order
 
 
