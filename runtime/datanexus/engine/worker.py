@@ -136,9 +136,13 @@ class Worker:
         )
 
     async def snapshot_now(self) -> None:
-        """Store the state of the last cut and wait for it; nothing to do when that is stored already."""
+        """Store the state of the last cut and wait for it; nothing to do when that is stored already.
+
+        After a stop the state holds records of the abandoned cut and is no snapshot of the last one: the next start
+        replays from the one before.
+        """
         await self._await_snapshot()
-        if self._state.seq > self._state.snapshot_seq:
+        if self._state.seq > self._state.snapshot_seq and not self._state.reader.rows_since_cut:
             self._start_snapshot()
             await self._await_snapshot()
 
