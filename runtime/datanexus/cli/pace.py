@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datanexus.cli import wording
 from datanexus.engine.worker import Progress
 
+SECOND_US = 1_000_000
 WINDOW_S = 5.0  # the rate is of the last seconds, so that it follows what happens
 
 
@@ -27,7 +28,8 @@ class Reading:
         if self.eta_s is not None:
             parts.append(f"ETA {wording.span(self.eta_s)}")
         if self.lag_s is not None:
-            parts.append(f"watermark {wording.instant(progress.watermark_us)}, lag {wording.span(self.lag_s)}")
+            watermark = wording.instant(progress.watermark_us // SECOND_US * SECOND_US)
+            parts.append(f"watermark {watermark}, lag {wording.span(self.lag_s)}")
         if progress.holder:
             parts.append(f"held by {progress.holder}")
         return "  ".join(parts)

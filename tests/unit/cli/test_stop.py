@@ -1,0 +1,75 @@
+"""A run that is told to stop does so soon, says where it stands, and the next one goes on from there."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from datanexus.wiring import stored_results
+
+ROWS = 800_000
+STOP_S = 5.0  # what SIGTERM may take; Kubernetes and people wait no longer
+PIPELINE = f"""
+apiVersion: datanexus.io/v1alpha1
+kind: Pipeline
+metadata: {{name: made}}
+spec:
+  sources:
+  - name: made
+    generator:
+      rows: {ROWS}
+      start: "2024-01-01T00:00:00Z"
+      eventsPerSecond: 100000
+      fields:
+      - {{name: at, time: {{}}}}
+      - {{name: customer, zipf: {{count: 1000}}}}
+  record:
+    fields:
+    - {{name: time, type: timestamp, from: [at]}}
+    - {{name: customer, type: int64}}
+    eventTime: time
+  views:
+  - name: counts
+    groupBy: [customer]
+    window: {{tumbling: {{size: 10s}}}}
+    aggregates:
+    - {{name: records, expr: "count(*)"}}
+"""
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    main = "from datanexus.cli.app import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", main, "run", "made.yaml", "--data", "data", "--json"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+async def counted(data: Path) -> int:
+    async with stored_results(data) as store:
+        rows = await store.query("SELECT sum(records) FROM made.counts")
+    return int(rows.column(0)[0].as_py())
+
+
+def test_sigterm_ends_a_run_soon_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "made.yaml").write_text(PIPELINE)
+    with start(tmp_path) as run:
+        assert run.stderr is not None
+        assert "progress" == json.loads(run.stderr.readline())["event"]
+        stopped_s = time.monotonic()
+        run.send_signal(signal.SIGTERM)
+        out, errors = run.communicate(timeout=60)
+        took_s = time.monotonic() - stopped_s
+    assert (1, False) == (run.returncode, json.loads(out)["finished"])
+    assert ["made"] == json.loads(errors.splitlines()[-1])["unfinished"]
+    assert STOP_S > took_s
+    with start(tmp_path) as again:
+        out, errors = again.communicate(timeout=120)
+    assert (0, ROWS) == (again.returncode, json.loads(out)["totals"]["passed"]), errors
+    assert ROWS == asyncio.run(counted(tmp_path / "data"))
