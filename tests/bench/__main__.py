@@ -112,7 +112,7 @@ def speed_report(records: int, repeats: int) -> list[str]:
 
 def memory_report() -> list[str]:
     """Peak and growth of resident memory over ten million records."""
-    stream = FOLDER / "keys.arrow"
+    stream = FOLDER / "keys.ndjson"
     if not stream.exists():
         memory.write_stream(stream)
     with tempfile.TemporaryDirectory(dir=FOLDER) as folder:

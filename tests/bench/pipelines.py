@@ -41,12 +41,12 @@ def many_keys(file: Path) -> dict[str, Any]:
         {"name": "id", "type": "int64"},
         {"name": "key", "type": "int64"},
         {"name": "price", "type": "int64"},
-        {"name": "ts", "type": "timestamp"},
+        {"name": "ts", "type": "timestamp", "formats": ["epochMicros"]},
     ]
     return _resource(
         "keys",
         {
-            "sources": [{"name": "keys", "files": {"path": str(file), "format": ARROW}}],
+            "sources": [{"name": "keys", "files": {"path": str(file), "format": NDJSON}}],
             "record": {"fields": fields, "eventTime": "ts"},
             "dedup": {"key": ["id", "key"], "horizon": "10s"},
             "watermark": {"delay": "5s"},
