@@ -36,6 +36,10 @@ def _decode(data_type: DataType, values: pa.Array, *origins: str, **options: Any
         (FLOAT64, pa.array([2**53 + 1, 3]), [float(2**53 + 1), 3.0]),
         (decimal(9, 2), pa.array([Decimal("1.005"), Decimal("-1.005")]), [Decimal("1.01"), Decimal("-1.01")]),
         (decimal(9, 2), pa.array([0.1, 2.0]), [Decimal("0.10"), Decimal("2.00")]),
+        (decimal(20, 2), pa.array([Decimal("123456789012345678.91")]), [Decimal("123456789012345678.91")]),
+        (decimal(9, 2), pa.array([Decimal("1.5"), None, Decimal("-0.5")])[1:], [None, Decimal("-0.50")]),
+        (decimal(5, 2), pa.array([999, -999]), [Decimal(999), Decimal(-999)]),
+        (INT32, pa.nulls(2), [None, None]),
         (STRING, pa.array(["x", None], pa.large_string()), ["x", None]),
         (STRING, pa.array(["x", "y"]).dictionary_encode(), ["x", "y"]),
         (STRING, pa.array(["skipped", "é", "z"])[1:], ["é", "z"]),
@@ -66,6 +70,8 @@ def test_values_that_fit_are_read(data_type: DataType, values: pa.Array, expecte
         (INT64, pa.array(["1", None]), ["WrongType"]),
         (FLOAT64, pa.array([float("nan"), float("inf")]), ["OutOfRange", "OutOfRange"]),
         (decimal(3, 2), pa.array([Decimal("9.995"), Decimal("9.99")]), ["OutOfRange"]),
+        (decimal(5, 2), pa.array([1000, 1]), ["OutOfRange"]),
+        (decimal(18, 0), pa.array([10**18, 1]), ["OutOfRange"]),
         (STRING, pa.array([1, None]), ["WrongType"]),
         (STRING, pa.array(["a\0b", "ok"]), ["NulCharacter"]),
         (STRING, pa.array([b"\xff", b"ok"]), ["InvalidUtf8"]),
@@ -102,6 +108,9 @@ def test_a_path_leads_into_structs() -> None:
 def test_epochs_and_local_times_are_moved_to_utc() -> None:
     plan = record(field("time", TIMESTAMP, formats=("epochSeconds",)), time=False, zone="Europe/Berlin")
     assert [5_000_000] == decoder({"arrow": {}}, plan).decode(_chunk(time=pa.array([5]))).event_time_us.tolist()
+    nanos = record(field("time", TIMESTAMP, formats=("iso8601", "epochNanos")), time=False)
+    counts = pa.array([1500, -2500])
+    assert [2, -2] == decoder({"arrow": {}}, nanos).decode(_chunk(time=counts)).event_time_us.tolist()
     local = decoder({"arrow": {}}, plan).decode(_chunk(time=pa.array([0], pa.timestamp("us"))))
     assert [-3_600_000_000] == local.event_time_us.tolist()
 

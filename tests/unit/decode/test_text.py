@@ -99,6 +99,11 @@ def test_a_pattern_that_needs_re2_works_the_same() -> None:
     assert ["PatternMismatch"] == reasons(decoded)
 
 
+def test_a_chunk_without_any_sound_line_is_refused_line_by_line() -> None:
+    form = {"text": {"pattern": r"(?P<time>\d+)|x"}}
+    assert ["InvalidUtf8", "NulCharacter"] == reasons(decoder(form, record()).decode(text_chunk([b"\xff", b"\x00"])))
+
+
 def test_a_pattern_that_re2_refuses_is_refused_at_once() -> None:
     with pytest.raises(InvalidInput) as refused:
         decoder({"text": {"pattern": r"(?P<time>\d+)(?=x)"}}, record())

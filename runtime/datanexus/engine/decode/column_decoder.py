@@ -8,12 +8,14 @@ Timestamps without a zone are local in the record's time zone; nanoseconds are r
 import json
 from collections.abc import Sequence
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from datanexus.core.columns import arrow_type
 from datanexus.engine.decode.column_scan import check_text
 from datanexus.engine.decode.json_scan import (
     CLEAR,
@@ -42,8 +44,9 @@ from datanexus.engine.decode.time_scan import from_local
 from datanexus.engine.decode.value import ABSENT, INTEGER_RANGES, FieldReader, Token
 from datanexus.plan.physical import RecordPlan
 from datanexus.ports.source import Chunk, ColumnChunk
-from datanexus_spec.datatype import Kind
+from datanexus_spec.datatype import DataType, Kind
 
+_FAST_DIGITS = 18  # of decimals that fit an int64
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
@@ -96,6 +99,8 @@ class ColumnDecoder:
         """One field by the plain way of its type; rows for which there is none become DOUBT."""
         if array is not None and _is_text(array.type):
             return self._normaliser.read(index, _text_spans(array, reader, status), status)
+        if array is not None and array.null_count == len(array):
+            return self._normaliser.read(index, _nulls(status), status)
         values = None if array is None or reader.plan.null_if else _plain_values(reader, array, status)
         if array is None or values is None:
             return self._normaliser.read(index, _nothing(array, status), status)
@@ -142,6 +147,8 @@ def _is_text(data_type: pa.DataType) -> bool:
 def _text_spans(array: pa.Array, reader: FieldReader, status: Bytes) -> Spans:
     _, offsets_buffer, content = array.buffers()
     rows = len(array)
+    if not rows:
+        return _nulls(status)
     offsets = np.frombuffer(offsets_buffer, np.int32)[array.offset : array.offset + rows + 1].astype(np.int64)
     data = np.empty(0, np.uint8) if content is None else np.frombuffer(content, np.uint8)
     begins, sizes = offsets[:-1].copy(), np.diff(offsets)
@@ -152,6 +159,11 @@ def _text_spans(array: pa.Array, reader: FieldReader, status: Bytes) -> Spans:
     # A text for a json field is JSON already; it has no quotes around it.
     tag = QUOTED if reader.plan.type.kind is Kind.JSON else STRING
     return Spans(data, begins, sizes, np.where(valid, tag, NULL).astype(np.uint8))
+
+
+def _nulls(status: Bytes) -> Spans:
+    zeros = np.zeros(len(status), np.int64)
+    return Spans(np.empty(0, np.uint8), zeros, zeros, np.full(len(status), NULL, np.uint8))
 
 
 def _nothing(array: pa.Array | None, status: Bytes) -> Spans:
@@ -182,9 +194,32 @@ def _plain_values(
         days = _numbers(array.cast(pa.int32())).astype(np.int64)
         status[(days < TIME_MIN_US // DAY_US) | (days > TIME_MAX_US // DAY_US)] = DOUBT
         return days
+    if kind is Kind.DECIMAL and reader.plan.type.precision <= _FAST_DIGITS:
+        return _decimals(reader.plan.type, array, status)
     if kind is Kind.TIMESTAMP and pa.types.is_timestamp(source):
-        return _times(reader, array, status)
+        times = _times(array, _PER_SECOND[source.unit], status)
+        return times if source.tz is not None else _moved(times, reader.zone, status)
+    epoch = next((time for time in reader.formats if time.is_epoch), None)
+    if kind is Kind.TIMESTAMP and epoch is not None and pa.types.is_signed_integer(source):
+        return _times(array, epoch.per_second, status)
     return None
+
+
+def _decimals(data_type: DataType, array: pa.Array, status: Bytes) -> Longs | None:
+    """Unscaled decimals of integers and of decimals that need no rounding."""
+    if pa.types.is_signed_integer(array.type):
+        bound = 10 ** (data_type.precision - data_type.scale)
+        whole = _numbers(array).astype(np.int64)
+        status[(whole <= -bound) | (whole >= bound)] = DOUBT
+        return np.clip(whole, -bound, bound) * 10**data_type.scale if bound < 10**_FAST_DIGITS else None
+    if not pa.types.is_decimal128(array.type):
+        return None
+    try:
+        fitting = array.cast(arrow_type(data_type))
+    except pa.ArrowInvalid:
+        return None
+    words = np.frombuffer(fitting.buffers()[1], np.int64)
+    return words[2 * fitting.offset : 2 * (fitting.offset + len(fitting)) : 2].copy()
 
 
 def _numbers(array: pa.Array) -> npt.NDArray[Any]:
@@ -195,9 +230,9 @@ def _numbers(array: pa.Array) -> npt.NDArray[Any]:
     return numbers
 
 
-def _times(reader: FieldReader, array: pa.Array, status: Bytes) -> Longs:
+def _times(array: pa.Array, per_second: int, status: Bytes) -> Longs:
+    """Microseconds of a count of units since 1970."""
     written = _numbers(array.cast(pa.int64())).astype(np.int64)
-    per_second = _PER_SECOND[array.type.unit]
     if per_second > 1_000_000:
         times = written // 1_000
         rest = written - times * 1_000
@@ -207,8 +242,12 @@ def _times(reader: FieldReader, array: pa.Array, status: Bytes) -> Longs:
         low, high = TIME_MIN_US // factor, TIME_MAX_US // factor
         status[(written < low) | (written > high)] = DOUBT
         times = np.clip(written, low, high) * factor
-    if array.type.tz is None:
-        times = from_local(times, reader.zone)
+    status[(times < TIME_MIN_US) | (times > TIME_MAX_US)] = DOUBT
+    return times
+
+
+def _moved(local_us: Longs, zone: ZoneInfo, status: Bytes) -> Longs:
+    times = from_local(local_us, zone)
     status[(times < TIME_MIN_US) | (times > TIME_MAX_US)] = DOUBT
     return times
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from numba import types
 
 from datanexus.core.kernel import I64, I64_2D_OUT, U8, U8_2D_OUT, U8_OUT, inlined, kernel
-from datanexus.engine.decode.wide import lowest_bit, string_stops
+from datanexus.engine.decode.wide import equal_bytes, lowest_bit, string_stops
 
 Bytes = npt.NDArray[np.uint8]
 Longs = npt.NDArray[np.int64]
@@ -36,6 +36,7 @@ DAYS = 13
 CLEAR = 0
 DOUBT = 1
 
+_ONES = np.uint64(0xFFFF)
 _DEPTH_MAX = 60  # bits of the stack of open brackets
 _DIGITS_MAX = 40  # with an exponent of at most two digits: far from the end of float64
 _REMEMBERED = 64  # members of the previous row whose keys are tried first
@@ -335,7 +336,12 @@ def scan_objects(
             if member < remembered:
                 begin = key_begins[member]
                 size = key_sizes[member]
-                if i + size < end and b[i + size] == 34:
+                # Both keys with their closing quotes, compared at once where they are short and not at the very end.
+                if size < 16 and i + 16 <= b.size and i + size < end:
+                    if (_ONES >> np.uint64(15 - size)) & ~equal_bytes(b, begin, i) == 0:
+                        slot = key_slots[member]
+                        i += size + 1
+                elif i + size < end and b[i + size] == 34:
                     equal = True
                     for k in range(size):
                         if b[begin + k] != b[i + k]:

@@ -75,6 +75,8 @@ class TextDecoder:
 
     def _run_regex(self, data: Bytes, starts: Longs, lengths: Longs, status: Bytes) -> dict[str, Spans]:
         rows = np.flatnonzero(status == CLEAR)
+        if not len(rows):
+            return {}
         matches = self._matches(data, starts, lengths, rows)
         matched = np.asarray(matches.is_valid())
         status[rows[~matched]] = DOUBT

@@ -59,6 +59,18 @@ def byte_matches(_typing: Any, array: Any, _index: Any, _byte: Any) -> Any:
 
 
 @intrinsic
+def equal_bytes(_typing: Any, array: Any, _index: Any, _other: Any) -> Any:
+    """Bits of the bytes that are equal at two indices."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        one = _load(context, builder, signature.args[0], args[0], args[1])
+        other = _load(context, builder, signature.args[0], args[0], args[2])
+        return _as_word(builder, builder.icmp_signed("==", one, other))
+
+    return types.uint64(array, types.int64, types.int64), generate
+
+
+@intrinsic
 def non_ascii(_typing: Any, array: Any, _index: Any) -> Any:
     """Bits of the bytes above 127 and of zero bytes."""
 
