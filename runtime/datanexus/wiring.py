@@ -186,11 +186,10 @@ async def _agree_on_state(pipeline: PlannedPipeline, settings: RunSettings, adap
     """Compare the plan with what is stored; start over where that is asked for, else bring the state to a snapshot that
     the new plan can load. Raises: Incompatible, with nothing changed."""
     name = pipeline.plan.pipeline
-    stored = await adapters.store.pipeline(name)
-    if stored is None:
-        return pipeline.plan
     if settings.fresh:
         await _forget(pipeline, adapters)
+    stored = await adapters.store.pipeline(name)
+    if stored is None:
         return pipeline.plan
     layout = Layout.from_json(stored.layout)
     plan = plan_pipeline(pipeline.resource, stored_layout=layout)
@@ -209,8 +208,8 @@ async def _agree_on_state(pipeline: PlannedPipeline, settings: RunSettings, adap
 
 
 async def _forget(pipeline: PlannedPipeline, adapters: _Adapters) -> None:
-    """Remove what earlier runs of a pipeline left: rows, log of cuts, snapshots, sink files. The store goes first, so
-    that a crash in between leaves only blobs and files that the next run overwrites."""
+    """Remove what earlier runs of a pipeline left: rows, log of cuts, snapshots, sink files. After a crash in
+    between it is done again whole, as nothing of it depends on what is still stored."""
     name = pipeline.plan.pipeline
     await adapters.store.forget(name)
     for blob in await adapters.blobs.names(f"{name}/"):
