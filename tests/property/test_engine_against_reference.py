@@ -6,22 +6,16 @@ sinks get; then the SQL views and the sink files at the end. A failure names its
 """
 
 import asyncio
-import datetime as dt
 import json
 import os
 import random
-import struct
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.json
-import pyarrow.parquet
 import pytest
 
 from datanexus import wiring
@@ -30,7 +24,8 @@ from datanexus.pipeline_files import read_pipelines
 from datanexus.ports.store import Cut, CutRecord, OutboxEntry
 from tests.property.streams import Case, coverage, generate
 from tests.reference import description
-from tests.reference.description import CutResult, Outcome, TableRow
+from tests.reference.comparison import Rows, expected_rows, file_problems, row_key, row_problems, tuples_of
+from tests.reference.description import CutResult, Outcome
 from tests.reference.pipeline import joined, run, run_cuts
 
 CASES = 400
@@ -38,8 +33,6 @@ CASES_OF_A_RUN = 40
 _SOAK = os.environ.get("DATANEXUS_SOAK") == "1"
 _SEED = int(os.environ.get("DATANEXUS_SEED", random.SystemRandom().randrange(10**6)))
 _CHUNK = 10
-_EPOCH_DAY = dt.date(1970, 1, 1).toordinal()
-Rows = dict[tuple[Any, ...], tuple[Any, ...]]
 
 
 @dataclass
@@ -102,8 +95,8 @@ def compare(case: Case, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[s
             problems += [
                 f"{place}, view {view.name}: {problem}"
                 for problem in (
-                    *_row_problems(_expected_rows(result.tables[view.name].values()), tables[view.name]),
-                    *_row_problems(_expected_rows(result.finals[view.name]), actual_finals, "final "),
+                    *row_problems(expected_rows(result.tables[view.name].values()), tables[view.name]),
+                    *row_problems(expected_rows(result.finals[view.name]), actual_finals, "final "),
                 )
             ]
         if problems:
@@ -129,7 +122,7 @@ async def _run(case: Case, file: Path, data: Path, recorded: Recorded) -> None:
         recorded.counters = await store.counters("random")
         for view in case.pipeline.views:
             rows = await store.query(f'SELECT * FROM "random"."{view.name}"')
-            recorded.views[view.name] = _tuples(rows)
+            recorded.views[view.name] = tuples_of(rows)
 
 
 def _schedule(record: CutRecord) -> description.Cut:
@@ -193,17 +186,17 @@ def _apply(case: Case, tables: dict[str, Rows], cut: Cut) -> list[str]:
     problems = []
     for change in cut.changes:
         table, groups = tables[change.view], _group_count(case, change.view)
-        deleted = _tuples(change.deleted)
-        absent = [row for row in deleted if table.pop(_key(row, groups), None) is None]
+        deleted = tuples_of(change.deleted)
+        absent = [row for row in deleted if table.pop(row_key(row, groups), None) is None]
         problems += [f"view {change.view} deletes a row that is not there: {row}" for row in absent]
-        for row in _tuples(change.replaced):
-            if _key(row, groups) not in table:
+        for row in tuples_of(change.replaced):
+            if row_key(row, groups) not in table:
                 problems.append(f"view {change.view} replaces a row that is not there: {row}")
-            table[_key(row, groups)] = row
-        for row in _tuples(change.appended):
-            if _key(row, groups) in table:
+            table[row_key(row, groups)] = row
+        for row in tuples_of(change.appended):
+            if row_key(row, groups) in table:
                 problems.append(f"view {change.view} appends a row that is there: {row}")
-            table[_key(row, groups)] = row
+            table[row_key(row, groups)] = row
     return problems
 
 
@@ -211,18 +204,14 @@ def _group_count(case: Case, view: str) -> int:
     return next(len(one.group_by) for one in case.pipeline.views if one.name == view)
 
 
-def _key(row: tuple[Any, ...], groups: int) -> tuple[Any, ...]:
-    return (row[0], *row[2 : 2 + groups])
-
-
 def _outbox_rows(case: Case, view: str, cut: Cut) -> Rows:
     """What the cut hands to the view's sink."""
     groups, rows = _group_count(case, view), {}
     for entry in cut.outbox:
         if entry.sink == f"out_{view}" and entry.rows:
-            for row in _tuples(pa.ipc.open_stream(entry.rows).read_all()):
-                assert _key(row, groups) not in rows, f"final twice: {row}"
-                rows[_key(row, groups)] = row
+            for row in tuples_of(pa.ipc.open_stream(entry.rows).read_all()):
+                assert row_key(row, groups) not in rows, f"final twice: {row}"
+                rows[row_key(row, groups)] = row
     return rows
 
 
@@ -232,87 +221,12 @@ def _end_problems(case: Case, expected: Outcome, recorded: Recorded, folder: Pat
     if [cut.record for cut in recorded.cuts if not cut.terminal][-1:] != list(recorded.logged[-1:]):
         problems.append("the log of cuts does not end with the last cut")
     for view in case.pipeline.views:
-        rows = {_key(row, len(view.group_by)): row[:-1] for row in recorded.views[view.name]}
+        rows = {row_key(row, len(view.group_by)): row[:-1] for row in recorded.views[view.name]}
         if len(rows) != len(recorded.views[view.name]):
             problems.append(f"view {view.name}: rows that share a key")
         if not all(row[-1] for row in recorded.views[view.name]):
             problems.append(f"view {view.name}: a row is not final after the end")
-        wanted = _expected_rows(expected.tables[view.name].values())
-        problems += [f"end, view {view.name}: {problem}" for problem in _row_problems(wanted, rows)]
-        problems += _file_problems(view.name, wanted, folder / "out" / view.name)
+        wanted = expected_rows(expected.tables[view.name].values())
+        problems += [f"end, view {view.name}: {problem}" for problem in row_problems(wanted, rows)]
+        problems += file_problems(view.name, wanted, folder / "out" / view.name)
     return problems
-
-
-def _file_problems(view: str, wanted: Rows, folder: Path) -> list[str]:
-    """The sink files together hold each final row once. Text formats are compared by window and count of rows."""
-    files = sorted(file for file in folder.glob("*") if file.is_file()) if folder.exists() else []
-    readers = {
-        "parquet": pyarrow.parquet.read_table,
-        "ndjson": pyarrow.json.read_json,
-        "csv": pyarrow.csv.read_csv,
-    }
-    rows = 0
-    for file in files:
-        table = readers[next(name for name in readers if f".{name}" in file.name)](file)
-        rows += table.num_rows
-        if file.suffix == ".parquet":
-            found = Counter(_exact(row) for row in _tuples(table))
-            missing = found - Counter(_exact(row) for row in wanted.values())
-            if missing:
-                return [f"sink of {view}: unexpected rows in {file.name}: {list(missing)[:2]}"]
-    return [] if rows == len(wanted) else [f"sink of {view}: {rows} rows in {len(files)} files, expected {len(wanted)}"]
-
-
-def _expected_rows(rows: Iterable[TableRow]) -> Rows:
-    return {
-        (row.window_start_us, *row.group): (row.window_start_us, row.window_end_us, *row.group, *row.values)
-        for row in rows
-    }
-
-
-def _row_problems(expected: Rows, actual: Rows, what: str = "") -> list[str]:
-    """Rows missing, unexpected or different, values compared bit for bit."""
-    problems = [f"missing {what}row {expected[key]}" for key in expected.keys() - actual.keys()]
-    problems += [f"unexpected {what}row {actual[key]}" for key in actual.keys() - expected.keys()]
-    problems += [
-        f"{what}row {key}: expected {expected[key]}, got {actual[key]}"
-        for key in expected.keys() & actual.keys()
-        if _exact(expected[key]) != _exact(actual[key])
-    ]
-    return problems
-
-
-def _exact(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Values that are equal only where type, text and bits are."""
-    return tuple(struct.pack("<d", value) if isinstance(value, float) else _plain(value) for value in row)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple((_plain(one), count) for one, count in value)
-    if isinstance(value, Decimal | int) and not isinstance(value, bool):
-        return Decimal(value)
-    return (type(value).__name__, value)
-
-
-def _tuples(rows: pa.Table | pa.RecordBatch) -> list[tuple[Any, ...]]:
-    """Rows as tuples of the reference's values; the hash of the group key is left out."""
-    columns: dict[str, list[Any]] = defaultdict(list)
-    for name in rows.schema.names:
-        if name not in ("key_high", "key_low"):
-            columns[name] = [_value(value, rows.schema.field(name).type) for value in rows.column(name)]
-    return list(zip(*columns.values(), strict=True))
-
-
-def _value(scalar: Any, data_type: pa.DataType) -> Any:
-    if not scalar.is_valid:
-        return None
-    if pa.types.is_timestamp(data_type):
-        return scalar.cast(pa.timestamp("us", tz="UTC")).value
-    if pa.types.is_date32(data_type):
-        return scalar.as_py().toordinal() - _EPOCH_DAY
-    if pa.types.is_list(data_type):
-        return [
-            (_value(one["value"], data_type.value_type.field("value").type), one["count"].as_py()) for one in scalar
-        ]
-    return scalar.as_py()
