@@ -167,9 +167,9 @@ def fit_decimal(value: Decimal, data_type: DataType) -> Decimal:
         rounded = value.quantize(Decimal(1).scaleb(-data_type.scale), context=WIDE)
     except InvalidOperation:
         raise LiteralError("OutOfRange", f"{value} is out of range for {data_type}") from None
-    if abs(rounded) >= Decimal(10) ** (data_type.precision - data_type.scale):
+    if rounded.copy_abs() >= Decimal(10) ** (data_type.precision - data_type.scale):
         raise LiteralError("OutOfRange", f"{value} is out of range for {data_type}")
-    return rounded or abs(rounded)
+    return rounded or rounded.copy_abs()
 
 
 def read_date(text: str) -> int:

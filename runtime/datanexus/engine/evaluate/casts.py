@@ -21,6 +21,7 @@ from datanexus.plan.literals import DAY_US, fit_decimal, read_value
 from datanexus_spec.datatype import Kind
 
 Convert = Callable[[Frame, pa.Array], pa.Array]
+_WIDEST = pa.decimal256(76, 38)
 _SHORTEST_EXACT = 15  # characters: a float this short has at most the 15 digits PostgreSQL's numeric takes of it
 _FLOAT_WHOLE_MAX = 1e15  # PostgreSQL writes whole floats below it without an exponent
 _ARROW_PLAIN_MAX = 1e10  # Arrow writes larger ones with an exponent
@@ -124,9 +125,15 @@ def _float_to_decimal(cast: Cast, frame: Frame, column: pa.Array) -> pa.Array:
     """The 15 significant digits of each float, as PostgreSQL takes them."""
     shortest = column.cast(pa.string())
     lengths = pc.max(pc.utf8_length(shortest))
-    if np.isfinite(values_of(column)).all() and (not lengths.is_valid or lengths.as_py() <= _SHORTEST_EXACT):
+    if np.isfinite(values_of(column)).all():
+        short = not lengths.is_valid or lengths.as_py() <= _SHORTEST_EXACT
+        texts = (
+            shortest
+            if short
+            else pa.array([None if number is None else f"{number:.14e}" for number in column.to_pylist()], pa.string())
+        )
         try:
-            return _rescaled(cast, frame, shortest.cast(pa.decimal256(76, 38)))
+            return _rescaled(cast, frame, texts.cast(_WIDEST))
         except pa.ArrowInvalid:
             pass  # a number too small or too large for this lane
     return row_by_row(cast, frame, [column], lambda number: _fifteen_digits(number, cast))
@@ -193,7 +200,7 @@ def _within_years(column: pa.Array) -> pa.Array | None:
 
 
 def _fast_decimal(cast: Cast, column: pa.Array) -> pa.Array | None:
-    wide = column.cast(pa.decimal256(76, 38))
+    wide = column.cast(_WIDEST)
     frame = Frame(pa.RecordBatch.from_arrays([column], ["text"]))
     found = _rescaled(cast, frame, wide)
     return None if frame.faults else found

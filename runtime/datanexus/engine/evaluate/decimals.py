@@ -1,12 +1,13 @@
 """Exact arithmetic over decimals: in Arrow's 128 bits where the result fits, in its 256 bits where it might not.
 
-Quotients take PostgreSQL's digits, which depend on the values, and are therefore computed value by value.
+Quotients take PostgreSQL's digits, which depend on the values: each row is rounded to its own.
 """
 
 from collections.abc import Callable
 from decimal import Decimal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,8 +19,10 @@ from datanexus.plan.functions import DIGITS_MAX, QUOTIENT_SCALE_MIN
 from datanexus.plan.literals import WIDE
 from datanexus_spec.datatype import DataType
 
+Numbers = npt.NDArray[np.int64]
 WIDE_DIGITS_MAX = 76
 DECIMAL_BASE_DIGITS = 4  # PostgreSQL's numeric counts in base 10,000
+_POWERS = 10 ** np.arange(19, dtype=np.int64)
 _OVERFLOW = f"more than {DIGITS_MAX} digits"
 _COMPUTE: dict[str, Callable[..., Operand]] = {
     "add": pc.add,
@@ -102,8 +105,8 @@ def fitted(call: Call, frame: Frame, operands: list[Operand], computed: pa.Array
 
 def too_large(column: pa.Array, target: DataType) -> Flags:
     """Which decimals have more digits before the point than the type."""
-    limit = Decimal(10) ** (target.precision - target.scale)
-    bound = pa.scalar(limit, pa.decimal256(len(str(limit)), 0))
+    digits = target.precision - target.scale
+    bound = pa.scalar(Decimal(10**digits), pa.decimal256(digits + 1, 0))
     wide, bound = comparable([_widened(column), bound])
     return flags_of(pc.greater_equal(pc.abs(wide), bound), len(column))
 
@@ -145,7 +148,7 @@ def _row_by_row(call: Call, frame: Frame, operands: list[Operand]) -> pa.Array:
 
 def _checked_results(call: Call, frame: Frame, operands: list[Operand], results: list[Decimal | None]) -> pa.Array:
     limit = Decimal(10) ** (call.type.precision - call.type.scale)
-    beyond = np.array([result is not None and abs(result) >= limit for result in results], dtype=np.bool_)
+    beyond = np.array([result is not None and result.copy_abs() >= limit for result in results], dtype=np.bool_)
     frame.fail(beyond, Reason.DECIMAL_OVERFLOW, _OVERFLOW, (call, operands))
     kept = [None if bad else result for result, bad in zip(results, beyond.tolist(), strict=True)]
     return pa.array(kept, type=arrow_type(call.type))
@@ -153,6 +156,63 @@ def _checked_results(call: Call, frame: Frame, operands: list[Operand], results:
 
 def _quotients(call: Call, frame: Frame, operands: list[Operand]) -> pa.Array:
     operands = _without_zero(call, frame, operands)
+    columns = [column_of(operand, frame.rows) for operand in operands]
+    unscaled = [_unscaled(column) for column in columns]
+    whole = call.function == "div"
+    if unscaled[0] is None or unscaled[1] is None or _quotient_digits(call) > WIDE_DIGITS_MAX:
+        return _quotients_row_by_row(call, frame, operands)
+    quotients = _divided(call, columns)
+    if whole:
+        return fitted(call, frame, operands, pc.trunc(quotients))
+    digits = np.minimum(_quotient_scales(call, unscaled[0], unscaled[1]), call.type.scale)
+    return fitted(call, frame, operands, pc.round_binary(quotients, pa.array(digits, pa.int32()), _MODES["round"]))
+
+
+def _quotient_digits(call: Call) -> int:
+    left, right = (argument.type for argument in call.arguments)
+    return left.precision - left.scale + right.scale + call.type.scale + 1 + left.scale
+
+
+def _divided(call: Call, columns: list[pa.Array]) -> pa.Array:
+    """The quotients cut one digit behind the scale of the call or later; Arrow's scale follows from the dividend's."""
+    left, right = (argument.type for argument in call.arguments)
+    scale = max(left.scale, call.type.scale + right.scale - right.precision)
+    dividend = columns[0].cast(pa.decimal256(left.precision - left.scale + scale, scale))
+    quotients = pc.divide(dividend, columns[1].cast(pa.decimal256(right.precision, right.scale)))
+    room = min(quotients.type.precision + 1, WIDE_DIGITS_MAX)  # rounding may add a digit
+    return quotients.cast(pa.decimal256(room, quotients.type.scale))
+
+
+def _unscaled(column: pa.Array) -> Numbers | None:
+    """The unscaled integers of decimals; None when one of them needs more than 64 bits. NULLs have any number."""
+    words = np.frombuffer(column.buffers()[1], np.int64)[2 * column.offset : 2 * (column.offset + len(column))]
+    low, high = words[0::2], words[1::2]
+    small = (high == low >> 63) & (low != np.iinfo(np.int64).min)
+    return low if (small | ~valid_flags((column,), len(column))).all() else None
+
+
+def _quotient_scales(call: Call, left: Numbers, right: Numbers) -> Numbers:
+    """`quotient_scale` for whole columns of unscaled integers."""
+    scales = (call.arguments[0].type.scale, call.arguments[1].type.scale)
+    left_weight, left_first = _leading_digits(left, scales[0])
+    right_weight, right_first = _leading_digits(right, scales[1])
+    weight = left_weight - right_weight - (left_first <= right_first)
+    found: Numbers = np.maximum(QUOTIENT_SCALE_MIN - weight * DECIMAL_BASE_DIGITS, max(*scales, 0))
+    return found
+
+
+def _leading_digits(unscaled: Numbers, scale: int) -> tuple[Numbers, Numbers]:
+    sizes = np.abs(unscaled)
+    count = np.searchsorted(_POWERS, sizes, side="right")  # of digits; 0 for 0
+    weight = (count - 1 - scale) // DECIMAL_BASE_DIGITS
+    leading = count - 1 - scale - weight * DECIMAL_BASE_DIGITS + 1
+    cut, fill = np.maximum(count - leading, 0), np.maximum(leading - count, 0)
+    zero = sizes == 0
+    first = sizes // _POWERS[cut] * _POWERS[fill]
+    return np.where(zero, 0, weight), np.where(zero, 0, first)
+
+
+def _quotients_row_by_row(call: Call, frame: Frame, operands: list[Operand]) -> pa.Array:
     lefts, rights = (column_of(operand, frame.rows).to_pylist() for operand in operands)
     whole = call.function == "div"
     scales = (call.arguments[0].type.scale, call.arguments[1].type.scale)
@@ -188,8 +248,8 @@ def _leading(value: Decimal) -> tuple[int, int]:
 
 def _quotient(left: Decimal, right: Decimal, digits: int, *, rounded: bool) -> Decimal:
     left_exponent, right_exponent = int(left.as_tuple().exponent), int(right.as_tuple().exponent)
-    dividend = int(abs(left).scaleb(-left_exponent, WIDE))
-    divisor = int(abs(right).scaleb(-right_exponent, WIDE))
+    dividend = int(left.copy_abs().scaleb(-left_exponent, WIDE))
+    divisor = int(right.copy_abs().scaleb(-right_exponent, WIDE))
     shift = digits + left_exponent - right_exponent
     dividend, divisor = (dividend * 10**shift, divisor) if shift >= 0 else (dividend, divisor * 10**-shift)
     whole, rest = divmod(dividend, divisor)
