@@ -18,9 +18,9 @@ INTERVAL_S = {"terminal": 0.2, "json": 1.0}
 class ProgressDisplay:
     """Shows what the engine reports. A context manager, so that the line is gone when the results come."""
 
-    def __init__(self, messages: Messages) -> None:
+    def __init__(self, messages: Messages, console: Console) -> None:
         self._messages = messages
-        self._console = Console(stderr=True)
+        self._console = console
         self._live: Live | None = None
         self._paces: dict[str, Pace] = {}
         self._shown_s = 0.0

@@ -7,6 +7,8 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Console
+
 from datanexus.cli.message import EXIT_FAILED, Messages, reporting, result
 from datanexus.cli.progress import ProgressDisplay
 from datanexus.cli.rows import table_text
@@ -31,7 +33,7 @@ async def _run(pipelines: Sequence[PlannedPipeline], settings: RunSettings, mess
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    with ProgressDisplay(messages) as display:
+    with ProgressDisplay(messages, Console(stderr=True)) as display:
         summaries = await run_pipelines(pipelines, settings, display.observe, stop)
     for summary in summaries:
         _tell(summary, messages)
