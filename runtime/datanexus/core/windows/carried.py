@@ -37,19 +37,19 @@ class Carried:
         }
 
     @staticmethod
-    def look_up_in(table: PaneTable, hashes: KeyHashes, found: Mapping[int, LastSamples]) -> None:
-        """Note the last samples of a live pane where they are later than what was found."""
+    def look_up_in(table: PaneTable, hashes: KeyHashes, rows: Slots, found: Mapping[int, LastSamples]) -> None:
+        """Note the last samples of a live pane where they are later than what was found at rows[i] for hashes[i]."""
         slots = table.groups.find(hashes)
-        rows = np.flatnonzero(slots != ABSENT)
-        for index, given in table.aggregates.last_samples(slots[rows]).items():
-            _note_later(found[index], rows, given)
+        there = slots != ABSENT
+        for index, given in table.aggregates.last_samples(slots[there]).items():
+            _note_later(found[index], rows[there], given)
 
-    def look_up(self, hashes: KeyHashes, found: Mapping[int, LastSamples]) -> None:
-        """Note the samples held here where they are later than what was found."""
-        slots = self._index.find(np.ascontiguousarray(hashes))
-        rows = np.flatnonzero(slots != ABSENT)
+    def look_up(self, hashes: KeyHashes, rows: Slots, found: Mapping[int, LastSamples]) -> None:
+        """Note the samples held here where they are later than what was found at rows[i] for hashes[i]."""
+        slots = self._index.find(hashes)
+        there = slots != ABSENT
         for index, samples in self._samples.items():
-            _note_later(found[index], rows, _at(samples, slots[rows]))
+            _note_later(found[index], rows[there], _at(samples, slots[there]))
 
     def take(self, table: PaneTable) -> None:
         """Keep the last samples of a pane that is purged."""

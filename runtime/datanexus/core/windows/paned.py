@@ -10,7 +10,8 @@ of its group in the `size` before the window; so when a pane is purged, the last
 until the last window that may count on from them is final.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -35,8 +36,11 @@ from datanexus.core.key_index import ABSENT, KeyIndex
 from datanexus.core.pane_table import Batches, PaneTable, counters, key_order
 from datanexus.core.view_rows import by_pane
 from datanexus.core.window_state import ENDLESS_US, WATERMARK, watermark_of, watermark_segment
+from datanexus.core.windows.blocks import Blocks
 from datanexus.core.windows.carried import Carried
 from datanexus.core.windows.grid import Grid
+
+_BLOCKS_FROM = 4  # panes in a window; fewer are merged one by one
 
 PaneName = tuple[int, int]  # start of the pane, start of the first window its records count in
 
@@ -50,6 +54,12 @@ class _Pane:
     settled: int = 0
     touched: list[Slots] = field(default_factory=list)
 
+    def touched_hashes(self) -> KeyHashes:
+        """The keys that changed since the last cut."""
+        if not self.touched:
+            return np.empty((0, 2), np.uint64)
+        return np.ascontiguousarray(self.table.hashes[np.unique(np.concatenate(self.touched))])
+
 
 class PanedWindows:
     """The state of one view with windows on a grid. Implements WindowState."""
@@ -62,6 +72,8 @@ class PanedWindows:
         self._has_counters = bool(counters(spec))
         self._panes: dict[PaneName, _Pane] = {}
         self._names: dict[int, list[PaneName]] = {}  # by pane start
+        self._starts: list[int] = []  # of panes, ascending
+        self._blocks = Blocks(spec, grid.size_us // grid.pane_us)
         self._carried: dict[int, Carried] = {}  # by pane start
         self._watermark_us = NO_WATERMARK
 
@@ -99,6 +111,7 @@ class PanedWindows:
                 drained.setdefault(owner, {})[_key_of(name)] = contents
         self._panes.clear()
         self._names.clear()
+        self._starts.clear()
         return drained
 
     def changes(self, watermark_us: int, *, terminal: bool) -> Emission:  # noqa: ARG002
@@ -107,17 +120,17 @@ class PanedWindows:
             return self._writer.nothing
         builder = self._writer.builder()
         for start in due:
-            panes = self._panes_of(start)
+            names = self._panes_of(start)
             last_us = start + self._grid.size_us - 1
             is_new = last_us > self._watermark_us
             is_final = last_us + self._lateness_us <= watermark_us
-            whole = self._rows(start, panes, None) if is_new or is_final else None
+            whole = self._rows(start, names, None) if is_new or is_final else None
             if is_new and whole is not None:
                 builder.appended.append(whole)
             if is_final and whole is not None:
                 builder.final.append(whole)
             if not is_new:
-                self._collect_changed(builder, start, panes)
+                self._collect_changed(builder, start, names)
         return builder.built()
 
     def settle(self, watermark_us: int) -> None:
@@ -154,9 +167,8 @@ class PanedWindows:
 
     @property
     def nbytes(self) -> int:
-        return sum(pane.table.nbytes for pane in self._panes.values()) + sum(
-            carried.nbytes for carried in self._carried.values()
-        )
+        panes = sum(pane.table.nbytes for pane in self._panes.values())
+        return panes + self._blocks.nbytes + sum(carried.nbytes for carried in self._carried.values())
 
     @property
     def live_windows(self) -> int:
@@ -178,19 +190,24 @@ class PanedWindows:
 
     def _hold(self, name: PaneName, pane: _Pane) -> None:
         self._panes[name] = pane
+        if name[0] not in self._names:
+            insort(self._starts, name[0])
         self._names.setdefault(name[0], []).append(name)
 
     def _touch(self, start: int, pane: _Pane, slots: Slots) -> None:
         """Note that slots changed; which ones matters only where a window has fired."""
         pane.version += 1
+        self._blocks.forget(start // self._grid.pane_us)
         if self._grid.windows_of(start)[0] + self._grid.size_us - 1 <= self._watermark_us:
             pane.touched.append(slots)
 
     def _purge(self, name: PaneName, pane: _Pane) -> None:
         del self._panes[name]
         self._names[name[0]].remove(name)
+        self._blocks.forget(name[0] // self._grid.pane_us)
         if not self._names[name[0]]:
             del self._names[name[0]]
+            self._starts.remove(name[0])
         if self._has_counters:
             carried = self._carried.setdefault(name[0], Carried(self._spec))
             carried.take(pane.table)
@@ -216,82 +233,98 @@ class PanedWindows:
                         due.add(window)
         return sorted(due)
 
-    def _panes_of(self, window: int) -> list[_Pane]:
+    def _panes_of(self, window: int) -> list[PaneName]:
         """The panes a window consists of."""
-        starts = range(window, window + self._grid.size_us, self._grid.pane_us)
-        return [self._panes[name] for name in self._names_in(starts) if name[1] <= window]
+        return [name for name in self._names_in(window, window + self._grid.size_us) if name[1] <= window]
 
-    def _names_in(self, starts: range) -> Iterator[PaneName]:
-        if len(starts) > len(self._names):
-            yield from (name for start in sorted(self._names) if start in starts for name in self._names[start])
-            return
-        for start in starts:
-            yield from self._names.get(start, ())
+    def _names_in(self, start: int, end: int) -> list[PaneName]:
+        """The panes that start from `start` to before `end`, ascending."""
+        found = self._starts[bisect_left(self._starts, start) : bisect_left(self._starts, end)]
+        return [name for pane_start in found for name in self._names[pane_start]]
 
-    def _rows(self, window: int, panes: Sequence[_Pane], hashes: KeyHashes | None) -> pa.RecordBatch | None:
+    def _tables_of(self, window: int, names: Sequence[PaneName]) -> list[PaneTable]:
+        """Tables that together hold the panes of a window."""
+        if len(names) < _BLOCKS_FROM:
+            return [self._panes[name].table for name in names]
+        # Blocks are made of the panes that count in all their windows; the others come by themselves.
+        width = self._grid.pane_us
+        whole = {name[0] // width: name for name in names if name[1] == self._grid.windows_of(name[0])[0]}
+        others = [self._panes[name].table for name in names if whole.get(name[0] // width) != name]
+        blocks = self._blocks.tables(window // width, list(whole), lambda number: self._panes[whole[number]].table)
+        return [*blocks, *others]
+
+    def _rows(self, window: int, names: Sequence[PaneName], hashes: KeyHashes | None) -> pa.RecordBatch | None:
         """Rows of a window, of all groups or of some, in the order of key hashes; None without panes."""
-        if not panes:
+        tables = self._tables_of(window, names)
+        if not tables:
             return None
-        if len(panes) == 1:
-            table = panes[0].table
+        if len(tables) == 1:
+            table = tables[0]
             slots = np.arange(table.size) if hashes is None else table.groups.find(hashes)
         else:
             table = PaneTable(self._spec)
-            for pane in panes:
+            for part in tables:
                 if hashes is None:
-                    table.fold(pane.table)
+                    table.fold(part)
                 else:
-                    found = pane.table.groups.find(hashes)
-                    table.fold(pane.table, found[found != ABSENT])
+                    found = part.groups.find(hashes)
+                    table.fold(part, found[found != ABSENT])
             slots = np.arange(table.size)
         slots = slots[key_order(table.hashes[slots])]
         bounds = Bounds(np.full(len(slots), window), np.full(len(slots), window + self._grid.size_us))
         previous = self._previous(window, table.hashes[slots]) if self._has_counters else {}
         return self._writer.rows((table.groups, slots), (table.aggregates, slots), bounds, previous)
 
-    def _collect_changed(self, builder: EmissionBuilder, window: int, panes: Sequence[_Pane]) -> None:
+    def _collect_changed(self, builder: EmissionBuilder, window: int, names: Sequence[PaneName]) -> None:
         """Rows of a window that had fired before: those that are new to it, and those that changed."""
-        hashes = self._touched_hashes(window, panes)
+        hashes = self._touched_hashes(window, names)
         if not len(hashes):
             return
-        rows = self._rows(window, panes, hashes)
+        rows = self._rows(window, names, hashes)
         assert rows is not None
         known = np.zeros(len(hashes), np.bool_)
-        for pane in panes:
+        # Touched panes first: they mostly answer for all.
+        for name in sorted(names, key=lambda name: not self._panes[name].touched):
+            if known.all():
+                break
+            pane = self._panes[name]
             slots = pane.table.groups.find(hashes)
             known |= (slots != ABSENT) & (slots < pane.settled)
         builder.appended.append(rows.filter(pa.array(~known)))
         builder.replaced.append(rows.filter(pa.array(known)))
 
-    def _touched_hashes(self, window: int, panes: Sequence[_Pane]) -> KeyHashes:
+    def _touched_hashes(self, window: int, names: Sequence[PaneName]) -> KeyHashes:
         """The keys whose row in a window changed since the last cut, in order."""
-        touched = [pane for pane in panes if pane.touched]
-        if self._has_counters:
-            before = range(window - self._grid.size_us, window, self._grid.pane_us)
-            touched += [self._panes[name] for name in self._names_in(before) if self._panes[name].touched]
         union = KeyIndex()
-        for pane in touched:
-            union.upsert(np.ascontiguousarray(pane.table.hashes[np.unique(np.concatenate(pane.touched))]))
-        hashes = union.hashes
-        present = np.zeros(len(hashes), np.bool_)
-        for pane in panes:
-            present |= pane.table.groups.find(hashes) != ABSENT
-        hashes = hashes[present]
-        return np.ascontiguousarray(hashes[key_order(hashes)])
+        for pane in (self._panes[name] for name in names):
+            union.upsert(pane.touched_hashes())
+        if self._has_counters:
+            tables = self._tables_of(window, names)
+            for name in self._names_in(window - self._grid.size_us, window):
+                hashes = self._panes[name].touched_hashes()
+                present = np.zeros(len(hashes), np.bool_)
+                for table in tables if len(hashes) else ():
+                    present |= table.groups.find(hashes) != ABSENT
+                union.upsert(np.ascontiguousarray(hashes[present]))
+        return np.ascontiguousarray(union.hashes[key_order(union.hashes)])
 
     def _previous(self, window: int, hashes: KeyHashes) -> Mapping[int, LastSamples]:
         """The last sample of each key in the `size` before a window, by aggregate."""
         found = Carried.none(self._spec, len(hashes))
-        starts = range(window - self._grid.size_us, window, self._grid.pane_us)
-        for start in starts if len(starts) <= len(self._names) + len(self._carried) else self._known_in(starts):
+        first = window - self._grid.size_us
+        purged = (start for start in self._carried if first <= start < window)
+        live = self._starts[bisect_left(self._starts, first) : bisect_left(self._starts, window)]
+        for start in sorted({*purged, *live}, reverse=True):
+            # Latest first, so that most keys need to be looked up once.
+            rows = np.flatnonzero(~np.logical_and.reduce([samples.present for samples in found.values()]))
+            if not len(rows):
+                break
+            missing = np.ascontiguousarray(hashes[rows])
             if start in self._carried:
-                self._carried[start].look_up(hashes, found)
+                self._carried[start].look_up(missing, rows, found)
             for name in self._names.get(start, ()):
-                Carried.look_up_in(self._panes[name].table, hashes, found)
+                Carried.look_up_in(self._panes[name].table, missing, rows, found)
         return found
-
-    def _known_in(self, starts: range) -> Sequence[int]:
-        return [start for start in {*self._names, *self._carried} if start in starts]
 
 
 def _clipped(windows: range, low: int, high: int) -> range:
