@@ -36,7 +36,7 @@ class StdinSource:
         prefix = f"{self.name}/"
         known = {name: state for name, state in states.items() if name.startswith(prefix)}
         first = min((int(state["entry"] or 0) for state in known.values()), default=await self.log.begin(self.name))
-        begins = await self._begins(first)
+        begins = await self._begins(first, known)
         splits: list[Split] = [self._split(name, known.get(name), begin) for name, begin in begins.items()]
         if self._is_piped():
             entry = await self.log.end(self.name)
@@ -58,12 +58,13 @@ class StdinSource:
     def notices(self) -> Sequence[str]:
         return ()
 
-    async def _begins(self, offset: int) -> dict[SplitName, int]:
-        """The first entry of each split that the log has from `offset` on."""
+    async def _begins(self, offset: int, known: Mapping[SplitName, SplitState]) -> dict[SplitName, int]:
+        """The first entry from `offset` on of each split that was not read to its end."""
         begins: dict[SplitName, int] = {}
         while entries := await self.log.read(self.name, offset, _ENTRIES_MAX):
             for entry in entries:
-                begins.setdefault(entry.split, entry.offset)
+                if entry.split not in known or entry.offset >= int(known[entry.split]["entry"] or 0):
+                    begins.setdefault(entry.split, entry.offset)
             offset = entries[-1].offset + 1
         return begins
 
@@ -151,7 +152,7 @@ class LiveStream(LogStream):
     def __init__(self, log: Log, source: str, split: SplitName, entry: int, descriptor: int) -> None:
         super().__init__(log, source, split, entry, 0)
         self._descriptor = descriptor
-        self._unfinished = b""  # a line whose end has not come
+        self._unfinished = bytearray()  # a line whose end has not come
         self._logged = 0
         self._is_ended = False
 
@@ -166,17 +167,16 @@ class LiveStream(LogStream):
 
     async def _whole_lines(self) -> bytes:
         """What may enter the log next: up to the last line end there is, or more than any record may be long."""
-        pieces = [self._unfinished]
-        self._unfinished = b""
-        while not self._is_ended and sum(map(len, pieces)) <= RECORD_BYTES_MAX:
+        while not self._is_ended and len(self._unfinished) <= RECORD_BYTES_MAX:
             piece = await _read_descriptor(self._descriptor)
             self._is_ended = not piece
             line_end = piece.rfind(b"\n") + 1
-            pieces.append(piece[:line_end] if line_end else piece)
             if line_end:
-                self._unfinished = piece[line_end:]
-                break
-        return b"".join(pieces)
+                lines, self._unfinished = bytes(self._unfinished) + piece[:line_end], bytearray(piece[line_end:])
+                return lines
+            self._unfinished += piece
+        rest, self._unfinished = bytes(self._unfinished), bytearray()
+        return rest
 
 
 def open_stdin(name: str, given: Format, log: Log) -> StdinSource:

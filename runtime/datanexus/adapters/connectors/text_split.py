@@ -72,6 +72,16 @@ class ContentIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class _Block:
+    """data[:filled], then slack. `broken`: how the stream broke off behind it, if it did."""
+
+    data: Bytes
+    filled: int
+    is_last: bool
+    broken: str
+
+
+@dataclass(frozen=True, slots=True)
 class _LongRecord:
     """The first bytes of a record that is too long, and where the next one begins."""
 
@@ -170,20 +180,20 @@ class TextSplit:
         if self._base < 0:
             self._base = self._taken = self.position
         consumed = self._frames.consumed
-        self._take(consumed)
-        left = self._data[consumed : self._filled]
+        block = await self._block(self._data[consumed : self._filled])
+        self._take(consumed)  # Because: a wait for the block may be cancelled and asked again, nothing changes before
         self._base += consumed
-        broken = await self._read_block(left)
+        self._use(block)
         self._next = 0
-        self._frames = self._framed(whole=self._is_at_end and not broken)
-        if broken:
+        self._frames = self._framed(whole=self._is_at_end and not block.broken)
+        if block.broken:
             rest = self._data[self._frames.consumed : self._filled][:DAMAGE_BYTES_MAX].tobytes()
-            self._damage = Damage(self._base + self._frames.consumed, broken, rest)
+            self._damage = Damage(self._base + self._frames.consumed, block.broken, rest)
         elif self._filled > RECORD_BYTES_MAX and not len(self._frames.starts):
             await self._pass_long()
 
-    async def _read_block(self, left: Bytes) -> str:
-        """`left` and more bytes behind it; returns how the stream broke off, if it did."""
+    async def _block(self, left: Bytes) -> _Block:
+        """`left` and more bytes behind it."""
         data = np.empty(len(left) + BLOCK_BYTES + _SLACK_BYTES, np.uint8)
         data[: len(left)] = left
         broken = ""
@@ -191,11 +201,12 @@ class TextSplit:
             count = await self.stream.read_into(data.data[len(left) : len(left) + BLOCK_BYTES])
         except Broken as error:
             count, broken = 0, str(error)
-        self._is_at_end = not count
-        self._filled = len(left) + count
-        self._data = data[: self._filled + _SLACK_BYTES]
-        self._data[self._filled :] = 0
-        return broken
+        filled = len(left) + count
+        data[filled : filled + _SLACK_BYTES] = 0
+        return _Block(data[: filled + _SLACK_BYTES], filled, is_last=not count, broken=broken)
+
+    def _use(self, block: _Block) -> None:
+        self._data, self._filled, self._is_at_end = block.data, block.filled, block.is_last
 
     def _framed(self, *, whole: bool) -> Frames:
         frames = self._framer(self._data, self._filled, at_end=whole)
@@ -220,9 +231,10 @@ class TextSplit:
         while line_end < 0 and not self._is_at_end:
             self._take(self._filled)
             self._base += self._filled
-            broken = await self._read_block(self._data[:0])
-            if broken:
-                self._damage = Damage(self._base, broken, b"")
+            block = await self._block(self._data[:0])
+            self._use(block)
+            if block.broken:
+                self._damage = Damage(self._base, block.broken, b"")
             line_end = _line_end(self._data, 0, self._filled)
         end = line_end + 1 if line_end >= 0 else self._filled
         self._take(end)
