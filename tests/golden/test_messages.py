@@ -1,4 +1,4 @@
-"""Golden tests of all that reading resource files can say. `UPDATE_GOLDEN=1 pytest tests/unit/spec` rewrites them."""
+"""Golden tests of all that reading resource files can say. `UPDATE_GOLDEN=1 pytest tests/golden` rewrites them."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from datanexus_spec.errors import InvalidSpec, Problem
 from datanexus_spec.parser import parse_documents
 from tests.golden.golden_text import assert_golden
 
-CASES = Path(__file__).parents[2] / "golden" / "messages" / "spec"
+CASES = Path(__file__).parent / "messages" / "spec"
 
 
 def told(problem: Problem) -> str:
