@@ -15,6 +15,8 @@ from datanexus.plan.functions import (
     FUNCTIONS,
     ORDERED,
     VOLATILE_FUNCTIONS,
+    WIDER,
+    Function,
     choose_signature,
     integer_decimal,
     parameters_of,
@@ -22,7 +24,7 @@ from datanexus.plan.functions import (
 from datanexus.plan.literals import LiteralError, read_interval
 from datanexus.plan.naming import near, one_of
 from datanexus.plan.parsing import ExpressionError, Node, ParsedText
-from datanexus_spec.datatype import BOOL, INT32, INT64, INTERVAL, JSON, NULL, STRING, DataType, Kind, decimal
+from datanexus_spec.datatype import BOOL, FLOAT64, INT32, INT64, INTERVAL, JSON, NULL, STRING, DataType, Kind, decimal
 
 _OPERATORS: dict[type, str] = {
     exp.Add: "add",
@@ -169,10 +171,7 @@ class Binder:
     def no_overload(self, name: str, bound: list[Expression], node: Node) -> ExpressionError:
         function = FUNCTIONS[name]
         kinds = ", ".join("untyped constant" if conversion.is_untyped(part) else str(part.type) for part in bound)
-        hint = "->> to take a text out of the json" if any(part.type == JSON for part in bound) else ""
-        takes = sorted({", ".join(kind.value for kind in signature.parameters) for signature in function.signatures})
-        expected = f"arguments ({') or ('.join(takes)})" if takes else "values of an ordered type"
-        return self.parsed.error(node, f"{function.shown} over ({kinds})", expected, hint)
+        return self.parsed.error(node, f"{function.shown} over ({kinds})", _takes(function), _cast_hint(name, bound))
 
     def _literal(self, node: Node) -> Expression:
         if node.is_string:
@@ -269,6 +268,8 @@ class Binder:
 
     def _cast(self, node: Node) -> Expression:
         target = self._type(node.to)
+        if target == FLOAT64 and isinstance(node.this, exp.Literal):  # 1e300 is no decimal of 38 digits, but a float
+            return self.coerce(Literal(node.this.this, NULL), target, node.this)
         bound = self.bind(node.this)
         if target == INTERVAL and isinstance(node.this, exp.Literal) and node.this.is_string:
             return self.interval(node)
@@ -333,6 +334,27 @@ def volatile(parsed: ParsedText, node: Node, name: str) -> ExpressionError:
     """The refusal of what changes from call to call."""
     expected = "an expression that gives the same result at every replay"
     return parsed.error(node, f"{name.lower()}, which changes from call to call", expected, "a column of the record")
+
+
+def _takes(function: Function) -> str:
+    """The arguments a function takes, for a message; the kinds of comparisons and sums are many, so they are named."""
+    if function.name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "in"):
+        return "two values of one type: numbers, texts, bools, times, dates or intervals"
+    if function.name in ("add", "subtract"):
+        return "numbers, or times, dates and intervals"
+    takes = sorted({", ".join(kind.value for kind in signature.parameters) for signature in function.signatures})
+    return f"arguments ({') or ('.join(takes)})" if takes else "values of an ordered type"
+
+
+def _cast_hint(name: str, bound: list[Expression]) -> str:
+    kinds = {conversion.known_kind(part) for part in bound}
+    if Kind.JSON in kinds:
+        return "->> to take a text out of the json"
+    if Kind.FLOAT64 in kinds and name in ("modulo", "round", "trunc"):
+        return "::numeric behind the float64"
+    if Kind.STRING in kinds and kinds & set(WIDER):
+        return "a cast behind the text, such as ::bigint or ::timestamptz"
+    return ""
 
 
 def _parameter_type(argument: Expression, kind: Kind, bound: list[Expression]) -> DataType:
