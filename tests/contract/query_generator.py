@@ -265,7 +265,7 @@ class _Generator:
             f"price BETWEEN small AND {self.draw.randint(0, 9)}",
             f"at {self.comparison()} '2015-05-17'", f"day {self.comparison()} at", f"day = {_quoted(self.draw.choice(_DAYS))}",
             "small IS DISTINCT FROM big", "name < word", "name || word = 'aa'", "small = price OR flag AND small > 1",
-            "small <> 0 AND 100 / small > 3", "small = 0 OR 100 % small < 50", "flag AND (small <> 0 AND 7 / small = 1)",
+            "(small <> 0 AND 100 / small > 3)", "(small = 0 OR 100 % small < 50)", "flag AND (small <> 0 AND 7 / small = 1)",
         )  # fmt: skip
 
     def comparison(self) -> str:

@@ -64,7 +64,8 @@ def test_generated_queries_give_the_rows_of_postgresql(server: str, chunk: int) 
     print(f"seed {_SEED}, queries {chunk * CHUNK} …: {dict(sorted(tally.outcomes.items()))}")
     assert [] == tally.differences[:5], f"seed {_SEED}; {len(tally.differences)} differences"
     assert tally.outcomes["refused"] <= CHUNK // 50
-    assert tally.outcomes["NULL for an error"] <= CHUNK // 100
+    for tolerated in ("NULL for an error", "PostgreSQL fails while planning", "beyond 38 digits"):
+        assert tally.outcomes[tolerated] <= CHUNK // 50
     assert tally.outcomes["equal"] >= CHUNK // 2
 
 
@@ -110,6 +111,9 @@ async def _compare_one(one: Query, local: Any, remote: Any, tally: Tally) -> Non
     shown = f"{one.text}\n  translated: {translated}"
     if their_error and ours and any(all(value is None for value in column) for column in zip(*ours, strict=True)):
         tally.outcomes["NULL for an error"] += 1  # DuckDB skips what cannot change a NULL
+        return
+    if their_error and (await _on_postgres(f"EXPLAIN {one.text}", remote))[1]:
+        tally.outcomes["PostgreSQL fails while planning"] += 1  # it computes constants of branches it never reaches
         return
     if our_error or their_error:
         tally.differences.append(f"{shown}\n  here: {our_error or ours}\n  PostgreSQL: {their_error or theirs}")

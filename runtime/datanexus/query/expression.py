@@ -150,13 +150,11 @@ class Expressions:
             inner = inner.this
         if not isinstance(inner, exp.And):
             return self.condition(inner, scope)
-        *heads, last = _chain(inner)
-        text, fails = self.filtering(last, scope), _may_fail(last)
-        for part in reversed(heads):
-            head = self.filtering(part, scope)
-            text = f"(CASE WHEN {head} THEN {text} ELSE FALSE END)" if fails else f"({head} AND {text})"
-            fails = fails or _may_fail(part)
-        return text
+        return _guarded(
+            _segments(inner, "AND", lambda part: self.filtering(part, scope)),
+            lambda head, rest: f"({head} AND {rest})",
+            lambda head, rest: f"(CASE WHEN {head} THEN {rest} ELSE FALSE END)",
+        )
 
     def refused(self, node: Node, why: str = "") -> QueryError:
         """The error for what is not understood, or understood too well."""
@@ -203,14 +201,11 @@ class Expressions:
     def _logic(self, node: Node, scope: Scope) -> Value:
         """AND and OR stop where PostgreSQL stops: what could fail behind the deciding operand is not evaluated."""
         word, decides = ("AND", "FALSE") if isinstance(node, exp.And) else ("OR", "TRUE")
-        *heads, last = _chain(node)
-        text, fails = self.condition(last, scope), _may_fail(last)
-        for part in reversed(heads):
-            head = self.condition(part, scope)
-            text = f"({head} {word} {text})"
-            if fails:
-                text = f"(CASE WHEN {head} IS {decides} THEN {decides} ELSE {text} END)"
-            fails = fails or _may_fail(part)
+        text = _guarded(
+            _segments(node, word, lambda part: self.condition(part, scope)),
+            lambda head, rest: f"({head} {word} {rest})",
+            lambda head, rest: f"(CASE WHEN {head} IS {decides} THEN {decides} ELSE ({head} {word} {rest}) END)",
+        )
         return Value(text, BOOL)
 
     def _is(self, node: Node, scope: Scope) -> Value:
@@ -577,6 +572,30 @@ def _chain(node: Node) -> list[Node]:
         operands.append(rest.expression)
         rest = rest.this
     return [rest, *reversed(operands)]
+
+
+def _segments(node: Node, word: str, translate: Callable[[Node], str]) -> list[tuple[str, bool]]:
+    """The operands of a chain of AND or OR, translated, each with whether it can fail. Neighbours that cannot are one
+    text: their order is free."""
+    segments: list[tuple[list[str], bool]] = []
+    for part in _chain(node):
+        text, fails = translate(part), _may_fail(part)
+        if segments and not fails and not segments[-1][1]:
+            segments[-1][0].append(text)
+        else:
+            segments.append(([text], fails))
+    return [(texts[0] if len(texts) == 1 else f"({f' {word} '.join(texts)})", fails) for texts, fails in segments]
+
+
+def _guarded(
+    segments: list[tuple[str, bool]], joined: Callable[[str, str], str], guarded: Callable[[str, str], str]
+) -> str:
+    """A chain whose operands that can fail are evaluated only where those before them do not decide."""
+    *heads, (text, rest_fails) = segments
+    for head, fails in reversed(heads):
+        text = (guarded if rest_fails else joined)(head, text)
+        rest_fails = rest_fails or fails
+    return text
 
 
 def _may_fail(node: Node) -> bool:

@@ -91,11 +91,21 @@ def parse_query(text: str) -> tuple[Source, Node]:
 
 
 def _depth(root: Node) -> int:
+    """Levels of nesting. A chain of AND or OR is one level, however long: it is translated without recursion."""
     deepest, level = 0, [root]
     while level and deepest <= DEPTH_MAX:
         deepest += 1
-        level = [child for node in level for child in node.iter_expressions()]
+        level = [child for node in level for child in _children(node)]
     return deepest
+
+
+def _children(node: Node) -> list[Node]:
+    """The parts of a node; of a chain of AND or OR the parts of all its links."""
+    links = [node]
+    while isinstance(links[-1], exp.And | exp.Or) and type(links[-1].this) is type(links[-1]):
+        links.append(links[-1].this)
+    inner = {id(link) for link in links[1:]}
+    return [child for link in links for child in link.iter_expressions() if id(child) not in inner]
 
 
 def _syntax_error(error: ParseError) -> QueryError:

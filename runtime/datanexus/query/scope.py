@@ -100,10 +100,15 @@ def _matches(scope: Scope, name: str, qualifiers: list[str]) -> Iterator[Value]:
 
 def _unknown(scope: Scope, node: Node, source: Source, name: str, qualifiers: list[str]) -> QueryError:
     names: list[str] = []
+    relations: list[str] = []
     place: Scope | None = scope
     while place is not None:
+        relations += [relation.name for relation in place.relations]
         names += [column for column, _ in place.columns(qualifiers[-1] if qualifiers else None)]
         place = place.parent
+    if qualifiers and qualifiers[-1] not in relations:
+        shown = ", ".join(relations) or "none"
+        return source.error(node, f'found no relation "{qualifiers[-1]}"', f"relations there: {shown}")
     same = [column for column in names if column.lower() == name.lower()]
     near = same or get_close_matches(name, names, n=1)
     hint = f'did you mean "{near[0]}"?' if near else f"columns there: {', '.join(dict.fromkeys(names)) or 'none'}"

@@ -222,6 +222,9 @@ class Queries(Aggregations):
 
     def _unknown_relation(self, node: Node, schema: str | None, name: str) -> Exception:
         shown = f"{schema}.{name}" if schema else name
+        several = [known for known in self.catalogue.names if schema is None and known.endswith(f".{name}")]
+        if len(several) > 1:
+            return self.source.error(node, f"found {name}, a view of several pipelines", " or ".join(several))
         near = self.catalogue.near(schema, name)
         known = ", ".join(self.catalogue.names) or "there are none yet"
         return self.source.error(node, f"found no view {shown}", f"did you mean {near}?" if near else f"views: {known}")
