@@ -72,7 +72,6 @@ _SCALE = {
     "statusReplicasPath": ".status.replicas",
     "labelSelectorPath": ".status.selector",
 }
-_DURATION_IN_RULE = re.compile(r"\{([A-Za-z.]+)\}")
 # Field names that a rule must write as __NAME__; with any other spelling the whole definition is refused.
 _CEL_RESERVED = frozenset(
     (
@@ -208,17 +207,10 @@ def _one_of_rules(element: type[Element]) -> list[Rule]:
 
 
 def _validation(rule: Rule) -> dict[str, str]:
-    expression = _DURATION_IN_RULE.sub(lambda match: _cel_duration(match[1]), rule.expression)
     return {
-        "rule": re.sub(r"self\.(\w+)", lambda match: f"self.{_escaped(match[1])}", expression),
+        "rule": re.sub(r"self\.(\w+)", lambda match: f"self.{_escaped(match[1])}", rule.expression),
         "message": rule.message,
     }
-
-
-def _cel_duration(operand: str) -> str:
-    """CEL knows no days: `90d` is read as hours."""
-    days = f"duration(string(int({operand}.substring(0, {operand}.size() - 1)) * 24) + 'h')"
-    return f"({operand}.endsWith('d') ? {days} : duration({operand}))"
 
 
 def _escaped(name: str) -> str:

@@ -8,7 +8,7 @@ from pydantic import Field
 from datanexus_spec import names
 from datanexus_spec.custom_resource import Resource
 from datanexus_spec.datatype import Kind
-from datanexus_spec.durations import Duration, duration_from_text
+from datanexus_spec.durations import Duration
 from datanexus_spec.element import (
     ColumnName,
     Count,
@@ -215,22 +215,13 @@ class TumblingWindow(Element):
 
 
 class HoppingWindow(Element):
-    """Windows of one size, one starting each slide; a record is in several."""
+    """Windows of one size, one starting each slide. A record is in several; where slide is above size, in one or in none,
+    and then it is counted as unassigned."""
 
     size: PositivePeriod
     """Their size."""
     slide: PositivePeriod
     """From one start to the next."""
-
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule("{self.slide} <= {self.size}", "slide must not be above size, or records between windows would be lost"),
-    )
-
-    @classmethod
-    def findings(cls, given: Mapping[str, Any]) -> Iterator[Finding]:
-        size, slide = _duration_of(given.get("size")), _duration_of(given.get("slide"))
-        if size and slide and slide > size:
-            yield Finding(("slide",), f"slide {slide} above size {size}", f"a slide of at most {size}")
 
 
 class SessionWindow(Element):
@@ -418,12 +409,3 @@ class Pipeline(Resource):
     """What it does."""
     status: PipelineStatus | None = None
     """What the operator found; not read from files."""
-
-
-def _duration_of(value: object) -> Duration | None:
-    if isinstance(value, Duration):
-        return value
-    try:
-        return duration_from_text(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
