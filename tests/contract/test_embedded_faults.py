@@ -345,6 +345,18 @@ def test_a_pipeline_named_like_a_part_of_the_database_is_refused(tmp_path: Path)
     asyncio.run(use())
 
 
+def test_a_query_larger_than_the_memory_spills_beside_the_store_and_cleans_up(tmp_path: Path) -> None:
+    async def use() -> None:
+        store = open_store(tmp_path / "store.duckdb", memory_bytes=64 << 20)
+        ordered = "SELECT row_number() OVER (ORDER BY md5(i::VARCHAR)) AS n FROM range(3000000) t(i)"
+        sql = f"SELECT max(n) AS top FROM ({ordered})"
+        assert [{"top": 3_000_000}] == (await store.query(sql)).to_pylist()
+        await store.close()
+
+    asyncio.run(use())
+    assert ["store.duckdb"] == [path.name for path in tmp_path.iterdir()]
+
+
 @pytest.mark.parametrize("sql", ["SELECT * FROM read_text('/etc/passwd')", "FROM '/etc/passwd'"])
 def test_a_query_reaches_no_file(tmp_path: Path, sql: str) -> None:
     async def use() -> None:
