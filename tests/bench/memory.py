@@ -34,7 +34,7 @@ class MemoryFigures:
 
 
 def write_stream(path: Path) -> None:
-    """NDJSON in order of event time, keys uniform, no repeats. Not a format that is mapped into memory: pages of a mapped
+    """NDJSON in order of event time, keys uniform, no repeats. No format that is mapped into memory: pages of a mapped
     input count as resident, though they are the operating system's to take back."""
     rng = np.random.default_rng(_SEED)
     with path.open("w") as file:

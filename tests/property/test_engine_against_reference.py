@@ -25,7 +25,7 @@ from datanexus.ports.store import Cut, CutRecord, OutboxEntry
 from tests.property.streams import Case, coverage, generate
 from tests.reference import description
 from tests.reference.comparison import Rows, expected_rows, file_problems, row_key, row_problems, tuples_of
-from tests.reference.description import CutResult, Outcome
+from tests.reference.description import CutResult, Outcome, Table, TableRow
 from tests.reference.pipeline import joined, run, run_cuts
 
 CASES = 400
@@ -33,6 +33,8 @@ CASES_OF_A_RUN = 40
 _SOAK = os.environ.get("DATANEXUS_SOAK") == "1"
 _SEED = int(os.environ.get("DATANEXUS_SEED", random.SystemRandom().randrange(10**6)))
 _CHUNK = 10
+_SHORT = os.environ.get("DATANEXUS_PROFILE") == "short"
+_CHUNKS = 1 if _SHORT else (CASES if _SOAK else CASES_OF_A_RUN) // _CHUNK
 
 
 @dataclass
@@ -61,63 +63,101 @@ class _Recorder:
         return unpublished
 
 
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One run of the engine: the share of each file that is there, and after how many cuts it is stopped (0: never)."""
+
+    share: float = 1.0
+    stop_after: int = 0
+
+
+ONE_RUN = (Phase(),)
+GROWING = (Phase(0.4), Phase(0.8, stop_after=2), Phase(0.8), Phase(1.0, stop_after=1), Phase(), Phase())
+
+
 @pytest.mark.soak
-@pytest.mark.parametrize("chunk", range((CASES if _SOAK else CASES_OF_A_RUN) // _CHUNK))
-def test_the_engine_equals_the_reference(chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("chunk", "phases"),
+    [
+        *(pytest.param(chunk, ONE_RUN, id=f"one run-{chunk}") for chunk in range(_CHUNKS)),
+        *(pytest.param(chunk, GROWING, id=f"growing input-{chunk}") for chunk in range(0, _CHUNKS, 1 if _SOAK else 2)),
+    ],
+)
+def test_the_engine_equals_the_reference(
+    chunk: int, phases: Sequence[Phase], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     offset = 0 if _SOAK else _SEED % (CASES // CASES_OF_A_RUN) * CASES_OF_A_RUN
     cases = [generate(_SEED, offset + chunk * _CHUNK + number) for number in range(_CHUNK)]
     print(f"seed {_SEED}, cases {offset + chunk * _CHUNK} …; {coverage(cases)}")
     for number, case in enumerate(cases):
         folder = tmp_path / str(number)
         folder.mkdir()
-        problems = compare(case, folder, monkeypatch)
+        problems = compare(case, folder, monkeypatch, phases)
         assert [] == problems[:5], f"seed {_SEED}, case {offset + chunk * _CHUNK + number}, in {folder}"
 
 
-def compare(case: Case, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def compare(case: Case, folder: Path, monkeypatch: pytest.MonkeyPatch, phases: Sequence[Phase] = ONE_RUN) -> list[str]:
     """Run one case both ways; every difference as a sentence."""
-    file = case.write(folder)
-    recorded = run_engine(case, file, folder / "data", monkeypatch)
+    recorded = run_engine(case, folder, monkeypatch, phases)
     cuts = [cut for cut in recorded.cuts if not cut.terminal]
-    expected = run(case.pipeline, case.splits, [_schedule(cut.record) for cut in cuts], _reference_us(recorded))
-    problems = _tiling_problems(case, cuts, _reference_us(recorded))
+    ends = [cut.record.seq for cut in recorded.cuts if cut.terminal]
+    reference_us = recorded.cuts[0].record.reference_us if recorded.cuts else 0
+    expected = run(case.pipeline, case.splits, [_schedule(cut.record) for cut in cuts], reference_us, ends)
+    problems = _tiling_problems(case, cuts, reference_us if phases == ONE_RUN else None)
     tables: dict[str, Rows] = {view.name: {} for view in case.pipeline.views}
     counters: Counter[str] = Counter()
     quarantine: Counter[tuple[Any, ...]] = Counter()
-    for cut, result in zip(cuts, expected.cuts, strict=True):
-        counters.update(cut.counters)
-        quarantine.update(_quarantined(cut))
-        place = f"cut {cut.record.seq}"
-        problems += [f"{place}: {problem}" for problem in _apply(case, tables, cut)]
-        problems += [f"{place}: {problem}" for problem in _cut_problems(cut, result, counters, quarantine)]
-        for view in case.pipeline.views:
-            actual_finals = _outbox_rows(case, view.name, cut)
-            problems += [
-                f"{place}, view {view.name}: {problem}"
-                for problem in (
-                    *row_problems(expected_rows(result.tables[view.name].values()), tables[view.name]),
-                    *row_problems(expected_rows(result.finals[view.name]), actual_finals, "final "),
-                )
+    for cut in recorded.cuts:
+        place = f"{'end after ' if cut.terminal else ''}cut {cut.record.seq}"
+        if cut.terminal:  # its rows go with the next cut
+            end, shown = expected.ends[cut.record.seq], {name: dict(rows) for name, rows in tables.items()}
+            found = [*_apply(case, shown, cut), *_view_problems(case, cut, shown, end.tables, end.terminal)]
+        else:
+            result = expected.cuts[cut.record.seq - 1]
+            counters.update(cut.counters)
+            quarantine.update(_quarantined(cut))
+            found = [
+                *_apply(case, tables, cut),
+                *_cut_problems(cut, result, counters, quarantine),
+                *_view_problems(case, cut, tables, result.tables, result.finals),
             ]
+        problems += [f"{place}: {problem}" for problem in found]
         if problems:
             return problems
     return _end_problems(case, expected, recorded, folder)
 
 
-def run_engine(case: Case, file: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Recorded:
-    """One embedded run to the end of input, with everything it committed."""
+def run_engine(case: Case, folder: Path, monkeypatch: pytest.MonkeyPatch, phases: Sequence[Phase]) -> Recorded:
+    """Embedded runs one after the other over files that grow, with everything they committed."""
     recorded = Recorded()
     open_store = wiring.open_store
+    file = case.write(folder)
     with monkeypatch.context() as patch:
         patch.setattr(wiring, "open_store", lambda path, **how: _Recorder(open_store(path, **how), recorded))
-        asyncio.run(_run(case, file, data, recorded))
+        for phase in phases:
+            for name, lines in case.lines.items():
+                (folder / name).write_bytes(b"".join(lines[: round(phase.share * len(lines))]))
+            asyncio.run(_run(case, file, phase, recorded))
+        asyncio.run(_read_back(case, folder, recorded))
     return recorded
 
 
-async def _run(case: Case, file: Path, data: Path, recorded: Recorded) -> None:
-    settings = wiring.RunSettings(data=data, schedule=CutSchedule(case.quantum, case.cut_records))
-    await wiring.run_pipelines(read_pipelines([file], {}), settings, lambda _: None, asyncio.Event())
-    async with wiring.stored_results(data) as store:
+async def _run(case: Case, file: Path, phase: Phase, recorded: Recorded) -> None:
+    """One run; a stop comes when so many cuts have been made in it."""
+    settings = wiring.RunSettings(
+        data=file.parent / "data", schedule=CutSchedule(case.quantum, case.cut_records), snapshot_every_cuts=3
+    )
+    stop, before = asyncio.Event(), len(recorded.cuts)
+
+    def observe(_: object) -> None:
+        if phase.stop_after and len(recorded.cuts) - before >= phase.stop_after:
+            stop.set()
+
+    await wiring.run_pipelines(read_pipelines([file], {}), settings, observe, stop)
+
+
+async def _read_back(case: Case, folder: Path, recorded: Recorded) -> None:
+    async with wiring.stored_results(folder / "data") as store:
         recorded.logged = await store.cuts("random", 0)
         recorded.counters = await store.counters("random")
         for view in case.pipeline.views:
@@ -131,13 +171,8 @@ def _schedule(record: CutRecord) -> description.Cut:
     return description.Cut(tuple((name, rows) for name, rows in json.loads(record.reads)), frozenset(finished))
 
 
-def _reference_us(recorded: Recorded) -> int:
-    return recorded.cuts[0].record.reference_us if recorded.cuts else 0
-
-
-def _tiling_problems(case: Case, cuts: Sequence[Cut], reference_us: int) -> list[str]:
-    """The cuts read every record of every split once, in the stated order."""
-    planned = run_cuts(case.pipeline, case.splits, reference_us, case.quantum, case.cut_records)
+def _tiling_problems(case: Case, cuts: Sequence[Cut], reference_us: int | None) -> list[str]:
+    """The cuts read every record of every split once; and in the stated order, where the run was one."""
     actual = [_schedule(cut.record) for cut in cuts]
     problems = []
     if [cut.record.seq for cut in cuts] != list(range(1, len(cuts) + 1)):
@@ -149,10 +184,31 @@ def _tiling_problems(case: Case, cuts: Sequence[Cut], reference_us: int) -> list
     sizes = {name: len(records) for name, records in case.splits.items() if records}
     if dict(read) != sizes:
         problems.append(f"records read: expected {sizes}, got {dict(read)}")
+    if reference_us is None:
+        return problems
+    planned = run_cuts(case.pipeline, case.splits, reference_us, case.quantum, case.cut_records)
     for number, (expected, found) in enumerate(zip(planned, actual, strict=False), 1):
         if joined(expected.reads) != joined(found.reads) or expected.finished != found.finished:
             problems.append(f"schedule of cut {number}: expected {expected}, got {found}")
     return problems
+
+
+def _view_problems(
+    case: Case,
+    cut: Cut,
+    shown: Mapping[str, Rows],
+    tables: Mapping[str, Table],
+    finals: Mapping[str, Sequence[TableRow]],
+) -> list[str]:
+    """Tables after a cut, and the rows that became final in it and go to the sink."""
+    return [
+        f"view {view.name}: {problem}"
+        for view in case.pipeline.views
+        for problem in (
+            *row_problems(expected_rows(tables[view.name].values()), shown[view.name]),
+            *row_problems(expected_rows(finals[view.name]), _outbox_rows(case, view.name, cut), "final "),
+        )
+    ]
 
 
 def _cut_problems(

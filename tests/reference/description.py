@@ -4,7 +4,7 @@ Times and durations are int microseconds. Values are None, bool, int, float, Dec
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 
 Value = None | bool | int | float | Decimal | str
@@ -159,9 +159,26 @@ class CutResult:
 
 
 @dataclass(frozen=True, slots=True)
+class End:
+    """What the end of input adds after a cut: the rows it makes final, and the tables a query then sees."""
+
+    terminal: dict[str, tuple[TableRow, ...]]
+    tables: dict[str, Table]
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """All cuts, then the terminal one: `terminal` holds the rows it makes final, `tables` what a query then sees."""
+    """All cuts, and the ends of input that were asked for, by the number of cuts before them."""
 
     cuts: tuple[CutResult, ...]
-    terminal: dict[str, tuple[TableRow, ...]] = field(default_factory=dict)
-    tables: dict[str, Table] = field(default_factory=dict)
+    ends: dict[int, End]
+
+    @property
+    def terminal(self) -> dict[str, tuple[TableRow, ...]]:
+        """The rows that the last end makes final."""
+        return self.ends[max(self.ends)].terminal
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """What a query sees after the last end."""
+        return self.ends[max(self.ends)].tables

@@ -5,12 +5,13 @@ of the cut before is used throughout; the watermark moves at cuts alone.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tests.reference.description import (
     NO_WATERMARK,
     Cut,
     CutResult,
+    End,
     FilterStep,
     Malformed,
     Outcome,
@@ -27,16 +28,21 @@ COUNTERS = ("in", "passed", "filtered", "duplicate", "quarantined")
 VIEW_COUNTERS = ("assigned", "late", "unassigned")
 
 
-def run(pipeline: Pipeline, splits: Splits, cuts: Sequence[Cut], reference_us: int) -> Outcome:
-    """All that is visible after each cut and at the end. `reference_us`: the clock that maxFuture counts from."""
+def run(
+    pipeline: Pipeline, splits: Splits, cuts: Sequence[Cut], reference_us: int, ends: Collection[int] = ()
+) -> Outcome:
+    """All that is visible after each cut, and at the ends of input after so many cuts; after the last one always.
+
+    `reference_us`: the clock that maxFuture counts from.
+    """
     machine = _Machine(pipeline, splits, reference_us)
-    results = tuple(machine.cut(cut) for cut in cuts)
-    flushed = {view.view.name: view.flush() for view in machine.views}
-    return Outcome(
-        results,
-        {name: rows for name, (rows, _) in flushed.items()},
-        {name: table for name, (_, table) in flushed.items()},
-    )
+    results: list[CutResult] = []
+    found = {0: machine.end()} if 0 in ends or not cuts else {}
+    for number, cut in enumerate(cuts, 1):
+        results.append(machine.cut(cut))
+        if number in ends or number == len(cuts):
+            found[number] = machine.end()
+    return Outcome(tuple(results), found)
 
 
 def run_cuts(pipeline: Pipeline, splits: Splits, reference_us: int, quantum: int, cut_records: int) -> tuple[Cut, ...]:
@@ -122,6 +128,13 @@ class _Machine:
             finals,
             dict(self.counters),
             tuple(self.quarantine),
+        )
+
+    def end(self) -> End:
+        """What the end of input would add now; changes nothing."""
+        flushed = {view.view.name: view.flush() for view in self.views}
+        return End(
+            {name: rows for name, (rows, _) in flushed.items()}, {name: table for name, (_, table) in flushed.items()}
         )
 
     def _next_watermark(self, cut: Cut) -> int:
