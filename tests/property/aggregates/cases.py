@@ -100,9 +100,12 @@ CASES_OF = _cases()
 
 def rows(case: Case) -> st.SearchStrategy[list[Row]]:
     values = st.none() if case.data_type is None else st.one_of(st.none(), VALUES[case.data_type])
-    times = st.one_of(_SMALL, st.integers(-(10**15), 10**15))
     passes = st.one_of(st.just(value=True), st.booleans())
-    return st.lists(st.builds(Row, st.integers(0, SLOTS - 1), times, values, passes), max_size=40)
+    few, many = (
+        st.lists(st.builds(Row, st.integers(0, SLOTS - 1), times, values, passes), max_size=40)
+        for times in (_SMALL, st.integers(-(10**15), 10**15))
+    )
+    return st.one_of(few, many)  # where times are few, the first and the last one are often shared
 
 
 def array_of(values: Sequence[Any], data_type: pa.DataType, *, ahead: int = 0) -> pa.Array:

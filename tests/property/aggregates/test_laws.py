@@ -132,6 +132,25 @@ def test_several_groups_can_merge_into_one(function: str, data: st.DataObject) -
 
 @every_function
 @given(data=st.data())
+def test_a_group_can_merge_into_several(function: str, data: st.DataObject) -> None:
+    case = data.draw(st.sampled_from(CASES_OF[function]))
+    given_rows = data.draw(rows(case))
+    pairs = data.draw(st.lists(st.tuples(st.integers(0, 1), st.integers(0, SLOTS - 1)), max_size=6))
+    into, source = (np.array([pair[side] for pair in pairs], dtype=np.int64) for side in (0, 1))
+    merged = new_accumulator(case.spec)
+    merged.resize(2)
+    merged.merge(into, folded(case, given_rows), source)
+    alike = [
+        Row(target, row.time_us, row.value, row.passes)
+        for target, slot in pairs
+        for row in given_rows
+        if row.slot == slot
+    ]
+    assert state_bytes(folded(case, alike, 2)) == state_bytes(merged)
+
+
+@every_function
+@given(data=st.data())
 def test_finishing_changes_nothing(function: str, data: st.DataObject) -> None:
     case = data.draw(st.sampled_from(CASES_OF[function]))
     given_rows, slots = data.draw(rows(case)), data.draw(st.permutations(range(SLOTS)))

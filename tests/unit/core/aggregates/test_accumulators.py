@@ -219,3 +219,34 @@ def test_samples_in_any_order_of_time_give_the_same_increase(order: str) -> None
         greatest = dict(sorted(zip(times[slots == slot], values[slots == slot], strict=True)))
         series = [greatest[time] for time in sorted(greatest)]
         assert sum(b - a if b >= a else b for a, b in itertools.pairwise(series)) == found
+
+
+@pytest.mark.parametrize("function", ["min", "max", "first", "last"])
+def test_zero_has_no_sign(function: str) -> None:
+    assert "0x0.0p+0" == _answer(_folded(function, pa.array([-0.0]), pa.float64())).hex()
+
+
+def test_nan_is_greater_than_all_numbers() -> None:
+    values = pa.array([math.inf, math.nan, -math.inf])
+    assert math.isnan(_answer(_folded("max", values, pa.float64())))
+    assert -math.inf == _answer(_folded("min", values, pa.float64()))
+    assert math.isnan(_answer(_folded("approx_quantile", values, pa.float64(), 1.0)))
+    assert math.inf == _answer(_folded("approx_quantile", values, pa.float64(), 0.5))
+
+
+def test_zeros_of_either_sign_are_one_value_and_so_are_all_nan() -> None:
+    other_nan = np.array([0xFFF8_0000_0000_0001], dtype=np.uint64).view(np.float64)
+    values = pa.array(np.concatenate(([0.0, -0.0, 0.0, math.nan], other_nan)))
+    assert 2 == _answer(_folded("approx_count_distinct", values, pa.int64()))
+    entry = pa.list_(pa.struct([("value", pa.float64()), ("count", pa.int64())]))
+    assert [3, 2] == [one["count"] for one in _answer(_folded("top_k", values, entry, 5))]
+
+
+@pytest.mark.parametrize("function", ["first", "last"])
+@pytest.mark.parametrize("values", [[1, 3, 2], ["a", "b", "aa"], [Decimal(1), Decimal(3), Decimal(2)]])
+def test_equal_times_go_to_the_greater_value(function: str, values: list[Any]) -> None:
+    array = pa.array(values)
+    accumulator = new_accumulator(AggregateSpec(function, array.type, (), array.type))
+    accumulator.resize(1)
+    accumulator.update(np.zeros(3, dtype=np.int64), AggregateInput(array, None), np.full(3, 7))
+    assert values[1] == _answer(accumulator)
