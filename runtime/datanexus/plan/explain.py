@@ -11,7 +11,6 @@ from datanexus.plan.partitioning import key_reason
 from datanexus.plan.physical import (
     GlobalPlan,
     HoppingPlan,
-    NamedAggregate,
     PhysicalPlan,
     SessionPlan,
     SetStep,
@@ -22,21 +21,20 @@ from datanexus.plan.revision import duration_text, window_text
 from datanexus.plan.sources import source_text
 from datanexus_spec.datatype import Kind
 
-# Bytes of state one group of one pane takes, by aggregate; of the sketches, their upper bound.
-_STATE_BYTES = {
-    "count": 8,
-    "sum": 16,
-    "min": 9,
-    "max": 9,
-    "avg": 24,
-    "first": 17,
-    "last": 17,
-    "increase": 40,
-    "rate": 40,
-    "approx_count_distinct": 4_096,
+# What one group of one pane takes, by aggregate. Measured on accumulators of one value a group.
+_STATE_TEXT = {
+    "count": "8 bytes a group",
+    "avg": "24 bytes a group",
+    "increase": "24 bytes a sample",
+    "rate": "24 bytes a sample",
+    "approx_count_distinct": "at most 4096 bytes a group",
+    "approx_quantile": "a few hundred buckets of 16 bytes a group",
+    "top_k": "at most 10000 values a group",
 }
-_FLOAT_SUM_BYTES = 312  # a reproducible accumulator: 39 limbs
-_VARIANCE_BYTES = 640
+_SUM_BYTES = {Kind.INT32: 16, Kind.INT64: 24, Kind.DECIMAL: 32}
+_FLOAT_SUM_TEXT = "32 bytes a group, more where magnitudes differ"  # reproducible sums keep limbs by exponent
+_VARIANCE_TEXT = "64 bytes a group, more where magnitudes differ"
+_VALUE_BYTES = {"min": 16, "max": 16, "first": 24, "last": 24}
 _FINGERPRINT_BYTES = 24  # 128 bits and the time
 
 
@@ -136,7 +134,9 @@ def _views(plan: PhysicalPlan) -> Iterator[str]:
         yield "  aggregates"
         width = max(len(named.name) for named in view.aggregates)
         for named in view.aggregates:
-            yield f"    {named.name:<{width}}  {named.aggregate.text}  ({named.aggregate.type}; {_state_text(named)})"
+            aggregate = named.aggregate
+            state = _state_text(aggregate)
+            yield f"    {named.name:<{width}}  {aggregate.text}  ({aggregate.type}; {state})"
 
 
 def _window(view: ViewPlan) -> str:
@@ -161,22 +161,18 @@ def _lateness(view: ViewPlan) -> str:
     return f"lateness: {duration_text(view.allowed_lateness_us)} after the watermark passed; later records {late}"
 
 
-def _state_text(named: NamedAggregate) -> str:
-    aggregate = named.aggregate
-    if aggregate.function == "top_k":
-        return "at most 10000 values a group"
-    if aggregate.function == "approx_quantile":
-        return "a few hundred buckets a group"
-    return f"{_state_bytes(aggregate)} bytes a group"
-
-
-def _state_bytes(aggregate: BoundAggregate) -> int:
+def _state_text(aggregate: BoundAggregate) -> str:
     if aggregate.function.startswith(("var_", "stddev_")):
-        return _VARIANCE_BYTES
+        return _VARIANCE_TEXT
     given = aggregate.argument.type.kind if aggregate.argument is not None else None
     if aggregate.function in ("sum", "avg") and given is Kind.FLOAT64:
-        return _FLOAT_SUM_BYTES
-    return _STATE_BYTES[aggregate.function]
+        return _FLOAT_SUM_TEXT
+    if aggregate.function == "sum" and given is not None:
+        return f"{_SUM_BYTES[given]} bytes a group"
+    if aggregate.function in _VALUE_BYTES:
+        text = " and the text" if given in (Kind.STRING, Kind.JSON) else ""
+        return f"{_VALUE_BYTES[aggregate.function]} bytes{text} a group"
+    return _STATE_TEXT[aggregate.function]
 
 
 def _sinks(plan: PhysicalPlan) -> Sequence[str]:
