@@ -58,7 +58,8 @@ def entries(contents: SegmentContents) -> list[tuple[int, ...]]:
 
 @given(horizons, cuts)
 def test_a_record_is_judged_by_all_that_passed_before_it(horizon: int, stream: list[Cut]) -> None:
-    state, passed, watermark = Dedup(horizon), [], NO_WATERMARK
+    state, watermark = Dedup(horizon), NO_WATERMARK
+    passed: list[Record] = []
     for batch, step in stream:
         assert [naive(passed, record, horizon, watermark) for record in batch] == judged(state, batch, watermark)
         watermark = max(watermark, -100) + step
@@ -98,7 +99,8 @@ def test_a_restored_dedup_goes_on_as_if_never_stored(horizon: int, before: list[
 
 @given(horizons, cuts)
 def test_a_segment_never_changes_and_none_is_lost(horizon: int, stream: list[Cut]) -> None:
-    state, passed, watermark = Dedup(horizon), [], NO_WATERMARK
+    state, watermark = Dedup(horizon), NO_WATERMARK
+    passed: list[Record] = []
     seen: dict[str, object] = {}
     for batch, step in stream:
         for record in batch:

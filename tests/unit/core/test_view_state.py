@@ -227,3 +227,18 @@ def test_a_view_without_group_has_one_group(window: WindowSpec) -> None:
     times = pa.array([1, 2, 3], INT64).to_numpy()
     state.add(ViewRows(times, hash_rows([], rows=3), (), (AggregateInput(None, None),)), NO_WATERMARK)
     assert [3] == state.flush().final.column("rows").to_pylist()[-1:]
+
+
+@pytest.mark.parametrize("lateness", [0, 100])
+def test_overlapping_windows_of_many_panes_see_every_late_record(lateness: int) -> None:
+    state = ViewState(spec(Hopping(32, 1), lateness))
+    state.add(rows(*(("a", time) for time in range(64))), NO_WATERMARK)
+    fired = state.advance(62).appended.column("rows").to_pylist()
+    assert [*range(1, 33), *[32] * 31] == fired
+    if lateness:
+        state.add(rows(("a", 20), ("b", 20)), 62)
+        late = changes(state.advance(62))
+        assert [(start, start + 32, "b", 1) for start in range(-11, 21)] == late["appended"]
+        assert [min(start + 32, 32) + 1 for start in range(-11, 21)] == [row[3] for row in late["replaced"]]
+    state.advance(10**6)
+    assert 0 == state.nbytes
