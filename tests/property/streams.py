@@ -144,18 +144,30 @@ def generate(seed: int, index: int) -> Case:
     )
 
 
-def coverage(cases: Iterable[Case]) -> str:
-    """How much of the product the cases cover, and how often each trait of a stream occurred."""
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of the product window × aggregate × lateness some cases cover, and how often each trait occurs."""
+
+    cells: int
+    cells_of_all: int
+    traits: Counter[str]
+
+    def __str__(self) -> str:
+        traits = ", ".join(f"{trait}: {count}" for trait, count in sorted(self.traits.items()))
+        return f"window × aggregate × lateness: {self.cells} of {self.cells_of_all} cells; {traits}"
+
+
+def coverage(cases: Iterable[Case]) -> Coverage:
+    """What these cases cover."""
     cells: set[tuple[str, str, str]] = set()
-    tags: Counter[str] = Counter()
+    traits: Counter[str] = Counter()
     for case in cases:
-        tags.update(case.tags)
+        traits.update(case.tags)
         for view in case.pipeline.views:
             kind, lateness = _traits(view)
             cells.update((kind, call, lateness) for call in case.calls[view.name])
     total = (len(WINDOW_KINDS) * len(CALLS) - sum(is_counter(text) for text, _ in CALLS)) * len(LATENESS)
-    traits = ", ".join(f"{tag}: {count}" for tag, count in sorted(tags.items()))
-    return f"window × aggregate × lateness: {len(cells)} of {total} cells; {traits}"
+    return Coverage(len(cells), total, traits)
 
 
 def is_counter(text: str) -> bool:

@@ -88,12 +88,23 @@ def test_the_engine_equals_the_reference(
 ) -> None:
     offset = 0 if _SOAK else _SEED % (CASES // CASES_OF_A_RUN) * CASES_OF_A_RUN
     cases = [generate(_SEED, offset + chunk * _CHUNK + number) for number in range(_CHUNK)]
-    print(f"seed {_SEED}, cases {offset + chunk * _CHUNK} …; {coverage(cases)}")
+    print(f"seed {_SEED}, cases {offset + chunk * _CHUNK} …")
     for number, case in enumerate(cases):
         folder = tmp_path / str(number)
         folder.mkdir()
         problems = compare(case, folder, monkeypatch, phases)
         assert [] == problems[:5], f"seed {_SEED}, case {offset + chunk * _CHUNK + number}, in {folder}"
+
+
+def test_the_matrix_covers_the_product_and_both_numbers_of_stages(tmp_path: Path) -> None:
+    found = coverage(generate(_SEED, number) for number in range(CASES))
+    stages: Counter[str] = Counter()
+    for number in range(CASES_OF_A_RUN):
+        plan = read_pipelines([generate(_SEED, number).write(tmp_path)], {})[0].plan
+        stages.update(f"{1 + view.two_stage} stage" for view in plan.views)
+    print(f"seed {_SEED}, {CASES} cases: {found}; views of the first {CASES_OF_A_RUN}: {dict(stages)}")
+    assert found.cells_of_all * 0.98 <= found.cells
+    assert min(stages["1 stage"], stages["2 stage"]) >= CASES_OF_A_RUN // 5
 
 
 def compare(case: Case, folder: Path, monkeypatch: pytest.MonkeyPatch, phases: Sequence[Phase] = ONE_RUN) -> list[str]:
