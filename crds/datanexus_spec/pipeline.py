@@ -215,7 +215,7 @@ class TumblingWindow(Element):
 
 
 class HoppingWindow(Element):
-    """Windows of one size, one starting each slide. A record is in several; where slide is above size, in one or in none,
+    """Windows of one size, one starting each slide. A record is in several; where slide is above size, in one or none,
     and then it is counted as unassigned."""
 
     size: PositivePeriod

@@ -208,10 +208,12 @@ async def _agree_on_state(pipeline: PlannedPipeline, settings: RunSettings, adap
 
 
 async def _forget(pipeline: PlannedPipeline, adapters: _Adapters) -> None:
-    """Remove what earlier runs of a pipeline left: rows, log of cuts, snapshots, sink files. After a crash in
+    """Remove what earlier runs of a pipeline left: rows, log, snapshots, sink files. After a crash in
     between it is done again whole, as nothing of it depends on what is still stored."""
     name = pipeline.plan.pipeline
     await adapters.store.forget(name)
+    for source in pipeline.plan.sources:
+        await adapters.log.trim(source.name, await adapters.log.end(source.name))
     for blob in await adapters.blobs.names(f"{name}/"):
         await adapters.blobs.delete(blob)
     for sink in adapters.ports(pipeline.plan, pipeline.folder).sinks.values():

@@ -1,6 +1,7 @@
 """Load every module that has kernels, so that their compiled code lies in the cache.
 
-`python -m datanexus.engine.kernels`: `make install` and image builds run it once; afterwards importing a kernel only loads it.
+`python -m datanexus.engine.kernels`: `make install` and image builds run it; afterwards importing a kernel only loads
+it. What an older source compiled is removed first, as the cache does not see a change of an inlined function.
 """
 
 import importlib
@@ -8,9 +9,19 @@ import pkgutil
 import sys
 import time
 
+from pathlib import Path
+
 import datanexus
 
 SKIPPED = ("datanexus.cli",)  # has no kernels, and its __main__ would run
+
+
+def remove_compiled() -> None:
+    """Empty the cache of compiled kernels."""
+    for folder in datanexus.__path__:
+        for pattern in ("*.nbi", "*.nbc"):
+            for file in Path(folder).rglob(pattern):
+                file.unlink()
 
 
 def load_all() -> int:
@@ -24,5 +35,6 @@ def load_all() -> int:
 
 if __name__ == "__main__":
     started_s = time.monotonic()
+    remove_compiled()
     count = load_all()
     sys.stdout.write(f"{count} modules loaded, kernels compiled, in {time.monotonic() - started_s:.1f} s\n")
