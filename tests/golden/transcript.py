@@ -25,7 +25,7 @@ class Transcript:
         self._parts: list[str] = []
 
     def run(self, *arguments: str) -> str:
-        """Run a command; returns its standard output."""
+        """Run a command and write it down; returns its standard output."""
         self._capture.readouterr()
         code = _exit_code(arguments)
         told = self._capture.readouterr()
@@ -33,6 +33,12 @@ class Transcript:
         errors = [f"! {line}\n" for line in told.err.splitlines() if '"event": "progress"' not in line]
         self._parts += [told.out, *errors, f"=> {code}\n\n"]
         return told.out
+
+    def output_of(self, *arguments: str) -> str:
+        """Run a command that must succeed without writing it down; returns its standard output."""
+        self._capture.readouterr()
+        assert 0 == _exit_code(arguments)
+        return self._capture.readouterr().out
 
     def text(self) -> str:
         """All so far, without what differs from run to run."""
