@@ -1,7 +1,7 @@
 """Expressions give PostgreSQL's values: random typed expressions over rows of edge cases, compared value by value.
 
-An error of PostgreSQL for a row is a failure of that row here. PostgreSQL tells an error for a whole statement only, so a
-statement that fails is asked again row by row. The limits are stated, and counted apart: years outside 1 to 9999,
+An error of PostgreSQL for a row is a failure of that row here. PostgreSQL tells an error for a whole statement only,
+so one that fails is asked again row by row. The limits are stated, and counted apart: years outside 1 to 9999,
 decimals of more than 38 digits, NaN or infinity as decimal, infinity as time.
 """
 

@@ -1,5 +1,6 @@
 """Functions of float64 and of their decimal twins: rounding, roots, logarithms, powers."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +12,7 @@ from datanexus.engine.evaluate import decimals
 from datanexus.engine.evaluate.arithmetic import Operation, checked_floats
 from datanexus.engine.evaluate.arrays import column_of, valid_flags, values_of, without
 from datanexus.engine.evaluate.faults import Flags, Frame, Operand, Reason
+from datanexus.engine.evaluate.rows import row_by_row
 from datanexus.plan.expression import Call
 from datanexus_spec.datatype import Kind
 
@@ -57,12 +59,9 @@ def _sqrt(call: Call) -> Operation:
     return run
 
 
-def _cbrt(_: Call) -> Operation:
-    def run(frame: Frame, operands: list[Operand]) -> Operand:
-        column = column_of(operands[0], frame.rows)
-        return pa.array(np.cbrt(values_of(column)), mask=~valid_flags((column,), frame.rows))
-
-    return run
+def _cbrt(call: Call) -> Operation:
+    """Row by row: NumPy's cube root differs from the C library's, which PostgreSQL uses, in the last digit."""
+    return lambda frame, operands: row_by_row(call, frame, operands, math.cbrt)
 
 
 def _exp(call: Call) -> Operation:
