@@ -56,7 +56,7 @@ def test_equal_seeds_give_equal_rows_and_others_do_not() -> None:
 
 def test_a_shorter_run_is_the_beginning_of_a_longer_one() -> None:
     fields = ({"name": "t", "time": {}}, {"name": "k", "zipf": {"count": 10**7}}, {"name": "c", "counter": {}})
-    spec = {"disorder": "10s", "duplicates": 0.2}
+    spec: dict[str, Any] = {"disorder": "10s", "duplicates": 0.2}
     assert generated(*fields, **spec).slice(0, 1234) == generated(*fields, rows=1234, **spec)
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import io
 import json
-from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -184,16 +183,19 @@ def test_many_rows_are_written_a_column_at_a_time(tmp_path: Path) -> None:
     assert (60_001, lines[0]) == (len(lines), lines[30_000])
 
 
+async def publish(sink: Sink, name: str) -> None:
+    await sink.publish(name, rows())
+
+
 @pytest.mark.parametrize("place", ["/sys", "/dev/full"])
 def test_a_folder_that_cannot_be_written_is_unavailable(place: str) -> None:
     sink = open_sink(SinkPlan("archive", "traffic", f"{place}/out", "csv"), Path("/"))
     with pytest.raises(Unavailable) as raised:
-        asyncio.run(sink.publish("a-0-1", rows()))
+        asyncio.run(publish(sink, "a-0-1"))
     assert f"{place}/out" in raised.value.message
 
 
 def test_a_relative_path_counts_from_the_base(tmp_path: Path) -> None:
-    make: Callable[[str], Sink] = lambda path: open_sink(SinkPlan("archive", "traffic", path, "csv"), tmp_path)  # noqa: E731
-    asyncio.run(make("deep/er").publish("a-0-1", rows()))
-    asyncio.run(make(str(tmp_path / "absolute")).publish("a-0-1", rows()))
+    for path in ("deep/er", str(tmp_path / "absolute")):
+        asyncio.run(publish(open_sink(SinkPlan("archive", "traffic", path, "csv"), tmp_path), "a-0-1"))
     assert {"deep", "absolute"} == {path.name for path in tmp_path.iterdir()}

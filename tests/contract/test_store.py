@@ -60,6 +60,7 @@ def test_a_new_pipeline_begins_at_cut_zero_and_each_claim_raises_the_epoch(opene
         assert await store.pipeline(PIPELINE) is None
         assert Fence(1, 0, NO_WATERMARK) == await store.claim(RECORD, [VIEW], {})
         assert RECORD == await store.pipeline(PIPELINE)
+        assert [RECORD] == list(await store.pipelines())
         assert Fence(2, 0, NO_WATERMARK) == await store.claim(RECORD, [VIEW], {})
 
     run(opened, use)

@@ -37,6 +37,8 @@ async def write_store(folder: Path, reach: Reach) -> None:
     opened = open_store(folder / "store.duckdb")
     store = guarded(opened, Store, reach)
     fence = await store.claim(RECORD, [VIEW], {})
+    if left := await store.outbox(PIPELINE):
+        await store.acknowledge(PIPELINE, left)
     for seq in count(fence.seq + 1):
         changes = {
             "appended": [(seq, f"section {index}", seq) for index in range(ROWS)],

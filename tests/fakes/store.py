@@ -41,16 +41,19 @@ class _Pipeline:
 
 @dataclass(slots=True)
 class MemoryStore:
-    pipelines: dict[str, _Pipeline] = field(default_factory=dict)
+    stored: dict[str, _Pipeline] = field(default_factory=dict)
     next_id: int = 1
 
     async def pipeline(self, name: str) -> PipelineRecord | None:
-        return self.pipelines[name].record if name in self.pipelines else None
+        return self.stored[name].record if name in self.stored else None
+
+    async def pipelines(self) -> Sequence[PipelineRecord]:
+        return [self.stored[name].record for name in sorted(self.stored)]
 
     async def claim(
         self, record: PipelineRecord, views: Sequence[ViewSpec], final_offset_us: Mapping[str, int]
     ) -> Fence:
-        kept = self.pipelines.setdefault(record.name, _Pipeline(record))
+        kept = self.stored.setdefault(record.name, _Pipeline(record))
         for state in filter(None, (kept, kept.before_terminal)):
             _fit(state, record, views, final_offset_us)
             state.fence = replace(state.fence, epoch=kept.fence.epoch + (state is kept))
@@ -59,7 +62,7 @@ class MemoryStore:
         return kept.fence
 
     async def commit(self, pipeline: str, epoch: int, cut: Cut) -> Sequence[OutboxEntry]:
-        kept = self.pipelines[pipeline]
+        kept = self.stored[pipeline]
         expected = (epoch, cut.record.seq - (0 if cut.terminal else 1))
         if (kept.fence.epoch, kept.fence.seq) != expected:
             raise Conflict(f"pipeline {pipeline}: lost", reason="FenceLost")
@@ -75,7 +78,7 @@ class MemoryStore:
         if not cut.terminal:
             changed.cuts.append(cut.record)
             changed.fence = Fence(epoch, cut.record.seq, cut.record.watermark_us)
-        self.pipelines[pipeline] = changed
+        self.stored[pipeline] = changed
         return tuple(changed.outbox)
 
     def _entries(self, pipeline: str, cut: Cut) -> list[QuarantineEntry]:
@@ -88,29 +91,29 @@ class MemoryStore:
         return entries
 
     async def outbox(self, pipeline: str) -> Sequence[OutboxEntry]:
-        return tuple(self.pipelines[pipeline].outbox) if pipeline in self.pipelines else ()
+        return tuple(self.stored[pipeline].outbox) if pipeline in self.stored else ()
 
     async def acknowledge(self, pipeline: str, entries: Sequence[OutboxEntry]) -> None:
         for entry in entries:
-            if entry in self.pipelines[pipeline].outbox:
-                self.pipelines[pipeline].outbox.remove(entry)
+            if entry in self.stored[pipeline].outbox:
+                self.stored[pipeline].outbox.remove(entry)
 
     async def cuts(self, pipeline: str, after: int) -> Sequence[CutRecord]:
-        return [cut for cut in self.pipelines[pipeline].cuts if cut.seq > after]
+        return [cut for cut in self.stored[pipeline].cuts if cut.seq > after]
 
     async def forget_cuts(self, pipeline: str, before: int) -> None:
-        kept = self.pipelines[pipeline]
+        kept = self.stored[pipeline]
         for state in filter(None, (kept, kept.before_terminal)):
             state.cuts = [cut for cut in state.cuts if cut.seq >= before or cut is state.cuts[-1]]
 
     async def counters(self, pipeline: str) -> Mapping[str, int]:
-        return dict(self.pipelines[pipeline].counters) if pipeline in self.pipelines else {}
+        return dict(self.stored[pipeline].counters) if pipeline in self.stored else {}
 
     async def is_terminal(self, pipeline: str) -> bool:
-        return pipeline in self.pipelines and self.pipelines[pipeline].before_terminal is not None
+        return pipeline in self.stored and self.stored[pipeline].before_terminal is not None
 
     async def purge(self, pipeline: str, view: str, before_us: int) -> int:
-        kept = self.pipelines[pipeline]
+        kept = self.stored[pipeline]
         rows = (kept.before_terminal or kept).rows[view]
         offset_us, watermark_us = kept.offsets_us[view], kept.fence.watermark_us
         doomed = [key for key, row in rows.items() if _end_us(row) <= min(before_us, watermark_us - offset_us)]
@@ -120,11 +123,11 @@ class MemoryStore:
         return len(doomed)
 
     async def quarantine(self, pipeline: str, limit: int, after: int = 0) -> Sequence[QuarantineEntry]:
-        entries = self.pipelines[pipeline].quarantine if pipeline in self.pipelines else []
+        entries = self.stored[pipeline].quarantine if pipeline in self.stored else []
         return [entry for entry in entries if entry.id > after][:limit]
 
     async def quarantine_entry(self, entry_id: int) -> QuarantineEntry | None:
-        entries = [entry for kept in self.pipelines.values() for entry in kept.quarantine]
+        entries = [entry for kept in self.stored.values() for entry in kept.quarantine]
         return next((entry for entry in entries if entry.id == entry_id), None)
 
     async def quarantine_counts(self, pipeline: str) -> Sequence[QuarantineCount]:
@@ -132,7 +135,7 @@ class MemoryStore:
         return [QuarantineCount(*lane, records) for lane, records in sorted(counts.items())]
 
     async def forget(self, pipeline: str) -> None:
-        self.pipelines.pop(pipeline, None)
+        self.stored.pop(pipeline, None)
 
     async def query(self, sql: str) -> pa.Table:
         statements = _parsed(sql)
@@ -140,7 +143,7 @@ class MemoryStore:
             raise InvalidInput("a query is one SELECT", reason="NotASelect")
         connection = duckdb.connect()
         connection.execute("SET TimeZone = 'UTC'")
-        for name, kept in self.pipelines.items():
+        for name, kept in self.stored.items():
             schema = name.replace("-", "_")
             connection.execute(f'CREATE SCHEMA "{schema}"')
             for view in kept.views:

@@ -217,15 +217,15 @@ class DuckStore:
                 + (f"{len(statements)} statements" if len(statements) != 1 else f"a {statements[0].type.name}"),
                 reason="NotASelect", hint="results are written by pipelines only",
             )  # fmt: skip
-        self.reader.execute("BEGIN TRANSACTION READ ONLY")
         try:
+            self.reader.execute("BEGIN TRANSACTION READ ONLY")
             return self.reader.sql(statements[0].query).to_arrow_table()
         except (duckdb.OutOfMemoryException, duckdb.FatalException, duckdb.IOException) as error:
             raise store_fault(error, "cannot query", self.path) from error
         except duckdb.Error as error:
             raise InvalidInput(str(error).strip(), reason="QueryFailed") from error
         finally:
-            self.reader.execute("ROLLBACK")
+            _abandon(self.reader)
 
     async def close(self) -> None:
         """Close the file; a checkpoint empties the write-ahead log."""
@@ -268,19 +268,12 @@ class DuckStore:
             try:
                 yield
             except BaseException:
-                self._abandon()
+                _abandon(self.connection)
                 raise
             self.connection.commit()
         except duckdb.Error as error:
-            self._abandon()
+            _abandon(self.connection)
             raise store_fault(error, f"cannot {what}", self.path) from error
-
-    def _abandon(self) -> None:
-        """Roll back; a connection that a fatal error closed, or whose commit failed, has nothing to roll back."""
-        try:
-            self.connection.rollback()
-        except duckdb.Error:
-            return
 
     def _with_arrow(self, table: pa.Table, use: Callable[[str], str]) -> None:
         """Run the statement that `use` makes of the name under which `table` can be read."""
@@ -445,6 +438,14 @@ def open_store(path: Path, *, read_only: bool = False, memory_bytes: int = MEMOR
     except duckdb.Error as error:
         raise store_fault(error, "cannot open the store", path) from error
     return DuckStore(path, connection, reader)
+
+
+def _abandon(connection: duckdb.DuckDBPyConnection) -> None:
+    """Roll back; a connection that a fatal error closed, or whose commit failed, has nothing to roll back."""
+    try:
+        connection.rollback()
+    except duckdb.Error:
+        return
 
 
 def _check_format(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
