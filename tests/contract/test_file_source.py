@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from datanexus.adapters.connectors.files import FileSource, open_files
-from datanexus.adapters.connectors.text_split import BLOCK_BYTES, RECORD_BYTES_MAX
+from datanexus.adapters.connectors.text_split import BLOCK_BYTES
+from datanexus.engine.decode.json_text import RECORD_BYTES_MAX
 from datanexus.ports.source import Damage, SplitName, SplitState, TextChunk
 from datanexus_spec.errors import InvalidInput, Unavailable
 from datanexus_spec.format import Format

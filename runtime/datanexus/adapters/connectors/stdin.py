@@ -12,7 +12,8 @@ import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from datanexus.adapters.connectors.text_split import RECORD_BYTES_MAX, TextSplit, given_columns
+from datanexus.adapters.connectors.text_split import TextSplit, given_columns
+from datanexus.engine.decode.json_text import RECORD_BYTES_MAX
 from datanexus.ports.log import Log, LogEntry
 from datanexus.ports.source import Split, SplitName, SplitState
 from datanexus_spec.errors import InvalidInput

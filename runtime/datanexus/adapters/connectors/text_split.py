@@ -1,5 +1,6 @@
 """A split of text records: bytes in blocks, framed, handed out in pieces of any size.
 
+A record beyond RECORD_BYTES_MAX is handed out as that many bytes and one more, which decoders refuse.
 The first record of a CSV split with a header names the columns; the state carries the names.
 
 Invariant: what `read` returns over many calls, and the state after each record, depend on the bytes alone. The position
@@ -20,11 +21,11 @@ import xxhash
 from datanexus.adapters.connectors.byte_stream import Broken, ByteStream
 from datanexus.adapters.connectors.framing import Bytes, Framer, framer_of
 from datanexus.engine.decode.framing import Frames
+from datanexus.engine.decode.json_text import RECORD_BYTES_MAX
 from datanexus.ports.source import Damage, SplitName, SplitState, TextChunk
 from datanexus_spec.format import Format
 
 BLOCK_BYTES = 4 << 20
-RECORD_BYTES_MAX = 64 << 20  # a longer one is handed out as its first bytes and one more, which decoders refuse
 HEAD_BYTES = 1024
 DAMAGE_BYTES_MAX = 64 << 10
 _SLACK_BYTES = 64  # zeros behind a block, so that a scanner may load a whole vector
