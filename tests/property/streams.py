@@ -257,6 +257,8 @@ def _steps(draw: random.Random, views: tuple[View, ...]) -> tuple[SetStep | Filt
         steps.append(SetStep("share", _share))
     if draw.random() < 0.5:
         steps.append(FilterStep(_is_wanted))
+    if draw.random() < 0.3:
+        steps.append(SetStep("key", _lower_key))  # the dedup key keeps naming the field
     return tuple(steps)
 
 
@@ -270,6 +272,10 @@ def _share(row: Row) -> Value:
     return 100 // row["divisor"]
 
 
+def _lower_key(row: Row) -> Value:
+    return str(row["key"]).lower()
+
+
 def _is_wanted(row: Row) -> bool | None:
     return None if row["sub"] is None else row["sub"] != 3
 
@@ -277,6 +283,7 @@ def _is_wanted(row: Row) -> bool | None:
 _STEP_SQL = {
     _bucket: {"set": {"name": "bucket", "expr": "id % 3"}},
     _share: {"set": {"name": "share", "expr": "100 / divisor"}},
+    _lower_key: {"set": {"name": "key", "expr": "lower(key)"}},
     _is_wanted: {"filter": "sub <> 3"},
 }
 
@@ -325,7 +332,7 @@ class _Stream:
         self.delay_us = delay_us
         self.base_us = draw.choice(_TIME_BASES_S) * SECOND_US
         self.step_us = draw.choice((20_000, 150_000, 900_000))
-        self.keys = [f"k{number}" for number in range(draw.choice((1, 3, 12)))] + ["ключ", ""]
+        self.keys = [f"k{number}" for number in range(draw.choice((1, 3, 12)))] + ["K0", "ключ", ""]
         self.tags: Counter[str] = Counter()
         self.ticks = 0.0
 

@@ -80,7 +80,7 @@ class Program:
         return Prepared(
             origin=alive.origin,
             event_time_us=times,
-            fingerprints=self._fingerprints(alive.batch),
+            fingerprints=self._fingerprints(records, alive),
             partitions=self._partitions(records, alive),
             views=tuple(
                 _view_rows(view, alive.batch, given, times)
@@ -107,15 +107,19 @@ class Program:
                 return inputs
             alive.reject_first(failed)
 
-    def _fingerprints(self, batch: pa.RecordBatch) -> KeyHashes | None:
+    def _fingerprints(self, records: pa.RecordBatch, alive: "_Alive") -> KeyHashes | None:
+        """The dedup key names record fields, as the partition key does: what a step made of a field of that name is
+        another value, whose records may lie in other partitions."""
         if self._plan.dedup is None:
             return None
+        replaced = {step.name for step, _ in self._steps if isinstance(step, SetStep)}
+        batch = alive.batch if replaced.isdisjoint(self._plan.dedup.key) else alive.of(records)
         return hash_rows([batch.column(name) for name in self._plan.dedup.key])
 
     def _partitions(self, records: pa.RecordBatch, alive: "_Alive") -> npt.NDArray[np.int32] | None:
         if self._plan.partitions == 1:
             return None
-        whole = records if alive.is_whole else records.take(pa.array(alive.origin))
+        whole = alive.of(records)
         keys = [evaluator(whole).values for evaluator in self._partition_key]
         hashes = hash_rows(keys) if keys else np.zeros((whole.num_rows, 2), np.uint64)
         return partition_of(hashes, self._plan.partitions)
@@ -130,6 +134,10 @@ class _Alive:
         self.is_whole = True
         self.filtered = 0
         self.rejections: list[Rejection] = []
+
+    def of(self, records: pa.RecordBatch) -> pa.RecordBatch:
+        """The records, as they were before the steps, of the rows that are still in."""
+        return records if self.is_whole else records.take(pa.array(self.origin))
 
     def set_column(self, name: str, values: pa.Array) -> None:
         index = self.batch.schema.get_field_index(name)
