@@ -12,7 +12,7 @@ _U = np.uint64
 STOPS = np.zeros(256, np.uint8)  # bytes that end a plain string or make it doubtful
 STOPS[:32] = STOPS[128:] = 1
 STOPS[[ord('"'), ord("\\")]] = 1
-_jit = numba.njit(cache=True, nogil=True)
+kernel = numba.njit(cache=True, nogil=True)
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -20,7 +20,7 @@ def _two(data, at):
     return (np.int64(data[at]) - 48) * 10 + np.int64(data[at + 1]) - 48
 
 
-@_jit
+@kernel
 def _iso_ms(data, start, length):
     """Milliseconds of `YYYY-MM-DDTHH:MM:SS[.fff]Z`; -1 where it is anything else."""
     if length < 20 or data[start + 4] != 45 or data[start + 7] != 45 or data[start + 13] != 58:
@@ -56,7 +56,7 @@ def _iso_ms(data, start, length):
     return ((days * 24 + hour) * 60 + minute) * 60000 + second * 1000 + fraction
 
 
-@_jit
+@kernel
 def scan(data, names, name_ends, kinds, places, integers, spans, status, line_starts, stops):  # noqa: C901  a scanner is one loop
     """Lines to columns. Fields are expected in the order they came in last; returns the number of lines."""
     size, fields = data.size, kinds.size
@@ -167,7 +167,7 @@ def scan(data, names, name_ends, kinds, places, integers, spans, status, line_st
     return line
 
 
-@_jit
+@kernel
 def hash_spans(data, spans, count, hashes):
     """A 64-bit hash of each span, never 0."""
     for row in range(count):
@@ -180,7 +180,7 @@ def hash_spans(data, spans, count, hashes):
         hashes[row] = (mixed ^ (mixed >> _U(32))) | _U(1)
 
 
-@_jit
+@kernel
 def keep_new(current, old, mask, hashes, keep, count):
     """Clear `keep` for repeats and remember the rest in `current`; returns how many were new."""
     new = 0
@@ -209,14 +209,14 @@ def keep_new(current, old, mask, hashes, keep, count):
     return new
 
 
-@_jit
+@kernel
 def _mix(value):
     value = (value ^ (value >> _U(30))) * _U(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> _U(27))) * _U(0x94D049BB133111EB)
     return value ^ (value >> _U(31))
 
 
-@_jit
+@kernel
 def fold(table, table_slots, mask, slots, keys, windows, counts, sums, least, greatest, key, window, value):
     """Find or make the slot of each (key, window) and fold its value in; returns the number of slots."""
     for row in range(key.size):
@@ -246,7 +246,7 @@ def fold(table, table_slots, mask, slots, keys, windows, counts, sums, least, gr
     return slots
 
 
-@_jit
+@kernel
 def index_slots(table, table_slots, mask, keys, windows, count):
     """Enter slots 0 … count − 1 into an empty table."""
     for slot in range(count):
