@@ -132,6 +132,7 @@ def test_the_text_of_a_float_reads_back_as_the_float() -> None:
     numbers += [generator.uniform(-1, 1) * 10 ** generator.randint(-8, 18) for _ in range(2000)]
     texts = values("ratio::text", ratio=numbers)
     assert [repr(number) for number in numbers] == [repr(float(text)) for text in texts]
+    assert ["4.6116860162799043e+18"] == values("ratio::text", ratio=[2147483647.5**2])
     assert ["1e+15", "1e-05", "100000000000000", "0.0001", "Infinity", "-0"] == values(
         "ratio::text", ratio=[1e15, 1e-5, 1e14, 1e-4, float("inf"), -0.0]
     )
@@ -175,3 +176,8 @@ def test_a_group_that_took_no_part_is_null() -> None:
 def test_a_time_is_never_wrapped() -> None:
     assert 1 == len(evaluate("time + interval '1 day'", time=[_us(9999, 12, 31, 12)]).failures)
     assert [_us(9999, 12, 31)] == values("time - interval '12 hours'", time=[_us(9999, 12, 31, 12)])
+
+
+def test_in_finds_every_zero_and_every_nan() -> None:
+    nans = [float("nan"), float("inf") - float("inf"), -float("nan")]
+    assert [True] * 5 == values("(-ratio) IN (0, 'NaN'::float8)", ratio=[0.0, -0.0, *nans])

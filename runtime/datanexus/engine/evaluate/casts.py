@@ -1,6 +1,7 @@
 """CAST: every conversion between types. What does not fit is a fault; doubtful texts go the slow lane one by one."""
 
 import json
+import math
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -17,7 +18,7 @@ from datanexus.engine.evaluate.faults import Frame, Operand, Reason
 from datanexus.engine.evaluate.rows import RowError, row_by_row
 from datanexus.plan.expression import Cast
 from datanexus.plan.functions import DIGITS_MAX
-from datanexus.plan.literals import DAY_US, fit_decimal, read_value
+from datanexus.plan.literals import DAY_US, WIDE, fit_decimal, read_value
 from datanexus_spec.datatype import Kind
 
 Convert = Callable[[Frame, pa.Array], pa.Array]
@@ -273,8 +274,19 @@ def _float_text(number: float) -> str:
         return "Infinity" if number > 0 else "-Infinity"
     if _FLOAT_FINE_MIN <= abs(number) < _FLOAT_WHOLE_MAX or number == 0:
         return f"{number!r}".removesuffix(".0")
-    digits, _, exponent = f"{Decimal(repr(number)).normalize():e}".partition("e")
+    shortest = Decimal(repr(number))
+    if abs(number) >= _FLOAT_WHOLE_MAX and _between_floats(shortest, number):
+        shortest = Decimal(f"{number:.16e}")
+    digits, _, exponent = f"{shortest.normalize(WIDE):e}".partition("e")
     return f"{digits}e{exponent[0]}{int(exponent[1:]):02d}"
+
+
+def _between_floats(shortest: Decimal, number: float) -> bool:
+    """Whether a text lies in the middle of two floats: it reads back by rounding to even, and PostgreSQL avoids it."""
+    neighbour = math.nextafter(number, math.inf if shortest > Decimal(number) else -math.inf)
+    if not math.isfinite(neighbour):
+        return False
+    return 2 * int(shortest) == int(number) + int(neighbour)
 
 
 def _any(flags: Operand) -> bool:

@@ -80,12 +80,20 @@ def _membership_of_constants(call: Call, items: tuple[Expression, ...]) -> Opera
     def run(frame: Frame, operands: list[Operand]) -> Operand:
         subject = column_of(operands[0], frame.rows)
         if signed_zeros:
-            subject = pc.add(subject, _ZERO)  # -0.0 and 0.0 are one number, but two to a lookup
+            subject = _one_bit_pattern(subject)
         found = pc.is_in(subject, value_set=wanted)
         known = pc.is_valid(subject) if not has_null else pc.and_(pc.is_valid(subject), found)
         return found if known.true_count == frame.rows else pc.if_else(known, found, pa.scalar(None, pa.bool_()))
 
     return run
+
+
+def _one_bit_pattern(column: pa.Array) -> pa.Array:
+    """-0.0 as 0.0 and every NaN as the same: one value each, but several to a lookup."""
+    column = pc.add(column, _ZERO)
+    if not np.isnan(values_of(column)).any():
+        return column
+    return pc.if_else(pc.is_nan(column), pa.scalar(float("nan")), column)
 
 
 def _compare(function: str, kind: Kind) -> Compare:
