@@ -10,8 +10,9 @@ horizon to the border, so a row costs about one cache miss. For expiry and snaps
 horizon wide; a bucket is dropped once its end ≤ watermark − 2 horizons. Dropped entries are too far from all that can
 still be judged to matter, and leave the log when they are half of it.
 
-A snapshot's segment is what one bucket got in a run of *generations* (the time between two snapshots). Two runs become
-one when the older is at most twice the newer, so a snapshot stores little more than what was added since the last one.
+A snapshot's segment is what one bucket got in a run of *generations* (the time between two snapshots), in arrival
+order. Two runs become one when the older is at most twice the newer, so a snapshot stores little more than what was
+added since the last one.
 """
 
 from bisect import bisect_right
@@ -140,7 +141,9 @@ class Dedup:
         return sum(self._live.values())
 
     def segments(self) -> Segments:
-        """What is to be stored: one segment per bucket and run of generations.
+        """What is to be stored: one segment per bucket and run of generations, its entries in arrival order.
+
+        Because: which of two repeats passed depends on arrival anyhow, and sorting would cost more than all judging.
 
         Closes the running generation, so call it only to take a snapshot. `batches` must be called before the next
         `judge` or `advance`. A segment never changes: its key names its content.
@@ -243,9 +246,8 @@ class Dedup:
         start = self._ends.get(run.first - 1, 0)
         part = self._log[start : self._ends[run.last]]
         part = part[part[:, 2] // self._bucket_us == run.bucket]
-        high, low = part[:, 0].view(np.uint64), part[:, 1].view(np.uint64)
-        order = np.lexsort((part[:, 2], low, high))
-        columns = [pa.array(high[order]), pa.array(low[order]), pa.array(part[order, 2])]
+        halves = [np.ascontiguousarray(part[:, half]).view(np.uint64) for half in (0, 1)]
+        columns = [*map(pa.array, halves), pa.array(np.ascontiguousarray(part[:, 2]))]
         return {_BATCH: pa.record_batch(columns, schema=_SCHEMA)}
 
 

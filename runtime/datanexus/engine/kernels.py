@@ -8,7 +8,6 @@ import importlib
 import pkgutil
 import sys
 import time
-
 from pathlib import Path
 
 import datanexus

@@ -21,7 +21,6 @@ from datanexus_spec.errors import Corrupt
 
 FORMAT = 1
 KEPT = 2
-_COMPRESSION = pa.ipc.IpcWriteOptions(compression="lz4")
 
 Batches = Mapping[str, pa.RecordBatch]
 SegmentAddress = tuple[int, str, str]  # partition, component, segment key
@@ -176,7 +175,7 @@ def encode(batches: Batches) -> bytes:
     streams = []
     for name, batch in batches.items():
         sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, batch.schema, options=_COMPRESSION) as writer:
+        with pa.ipc.new_stream(sink, batch.schema) as writer:
             writer.write_batch(batch)
         streams.append((name, sink.getvalue()))
     header = json.dumps([[name, stream.size] for name, stream in streams]).encode()

@@ -15,6 +15,7 @@ from datanexus.engine.decode.json_scan import Bytes, Longs
 from datanexus.engine.decode.wide import byte_matches, lowest_bit
 
 QUOTED_BYTES_MAX = 1 << 20  # of a CSV record with quoted line ends; beyond it the quote was a slip
+_HEAD_BYTES = 1 << 16  # of a block, from which the number of its records is guessed
 _LINE_END = 10
 
 
@@ -56,7 +57,8 @@ def frame_documents(data: Bytes, end: int, *, at_end: bool) -> Frames:
 
 def _framed(data: Bytes, end: int, fill: Callable[..., tuple[int, int]]) -> Frames:
     """Run a kernel with room for a guessed number of records, and again with more while it fills the room."""
-    room = int(np.count_nonzero(data[:end] == _LINE_END)) + 1
+    head = data[: min(end, _HEAD_BYTES)]
+    room = int(np.count_nonzero(head == _LINE_END) * 1.25 * end / max(len(head), 1)) + 16
     while True:
         starts, lengths, ends = (np.empty(room, np.int64) for _ in range(3))
         count, consumed = fill(starts, lengths, ends)
