@@ -10,7 +10,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from datanexus.adapters.embedded.faults import os_fault
+from datanexus.adapters.faults import os_fault
 
 GZIP_SUFFIXES = (".gz",)
 ZSTD_SUFFIXES = (".zst", ".zstd")

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import xxhash
 
 from datanexus.adapters.connectors.byte_stream import GZIP_SUFFIXES, ZSTD_SUFFIXES
-from datanexus.adapters.embedded.faults import os_fault
+from datanexus.adapters.faults import os_fault
 from datanexus.ports.source import ColumnChunk, Damage, SplitName, SplitState
 from datanexus_spec.errors import InvalidInput
 from datanexus_spec.format import Format

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from datanexus.adapters.connectors import row_text
-from datanexus.adapters.embedded.durable import remove_file, write_file
-from datanexus.adapters.embedded.faults import os_fault
+from datanexus.adapters.durable import remove_file, write_file
+from datanexus.adapters.faults import os_fault
 from datanexus.plan.physical import SinkPlan
 
 _PARQUET_COMPRESSION = "zstd"

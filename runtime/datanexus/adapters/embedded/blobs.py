@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from datanexus.adapters.embedded.durable import TEMPORARY_SUFFIX, remove_file, sync_folder, write_file
-from datanexus.adapters.embedded.faults import os_fault
+from datanexus.adapters.durable import TEMPORARY_SUFFIX, remove_file, sync_folder, write_file
+from datanexus.adapters.faults import os_fault
 
 _NAME = re.compile(r"[A-Za-z0-9._=-]+(/[A-Za-z0-9._=-]+)*")
 

@@ -11,8 +11,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from datanexus.adapters.embedded.durable import make_folder, write_file
-from datanexus.adapters.embedded.faults import os_fault
+from datanexus.adapters.durable import make_folder, write_file
+from datanexus.adapters.faults import os_fault
 from datanexus_spec.errors import Corrupt, DataNexusError, Incompatible, InvalidInput, Unavailable
 
 FORMAT_VERSION = 1

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from datanexus.adapters.embedded.faults import log_fault
+from datanexus.adapters.faults import log_fault
 from datanexus.ports.log import LogEntry
 from datanexus_spec.errors import Corrupt
 

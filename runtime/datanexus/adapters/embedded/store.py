@@ -16,7 +16,6 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from datanexus.adapters.embedded.faults import store_fault
 from datanexus.adapters.embedded.store_tables import (
     CATALOG,
     CREATE_TABLES,
@@ -33,6 +32,7 @@ from datanexus.adapters.embedded.store_tables import (
     view_name,
     view_tables,
 )
+from datanexus.adapters.faults import store_fault
 from datanexus.core.emission import NO_WATERMARK, ViewSpec
 from datanexus.ports.store import (
     Cut,

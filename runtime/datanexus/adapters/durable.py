@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from datanexus.adapters.embedded.faults import os_fault
+from datanexus.adapters.faults import os_fault
 
 TEMPORARY_SUFFIX = ".tmp"
 
