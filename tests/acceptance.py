@@ -2,7 +2,7 @@
 
 Results come from the last `make test` or `make soak` (build/test-results) and `make bench` (build/bench.json).
 A promise holds when each of its selectors matched at least one test and all matched tests passed; a figure holds
-when it reached its bar in the last run. Everything else is open. The exit code says only whether the table could be made.
+when it reached its bar in the last run. Everything else is open. The exit code says only whether the table was made.
 """
 
 import fnmatch

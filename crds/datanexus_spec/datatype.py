@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 
 class Kind(enum.StrEnum):
-    """What a value is. `LOCAL_TIMESTAMP`, `INTERVAL`, `TOP_K` and `NULL` arise in expressions only; a record field cannot
-    have them, and no bound expression or aggregate gives a `LOCAL_TIMESTAMP`: it becomes the instant read in UTC."""
+    """What a value is. `LOCAL_TIMESTAMP`, `INTERVAL`, `TOP_K` and `NULL` arise in expressions only; a record field
+    cannot have them, and no bound expression or aggregate gives a `LOCAL_TIMESTAMP`: it becomes the instant in UTC."""
 
     BOOL = "bool"
     INT32 = "int32"

@@ -1,9 +1,9 @@
 """The contract of an aggregate's state, and the closed list of aggregates.
 
 An accumulator holds one aggregate for many groups at once, as arrays indexed by *slot*. The window state decides
-which slot a row goes to. Invariant: the state after any sequence of `update` and `merge` depends only on the multiset of
-(slot, event time, value) folded in, never on order, batching or partitioning; so equal content means equal bytes in
-`columns()` taken over the same slots.
+which slot a row goes to. Invariant: the state after any sequence of `update` and `merge` depends only on the multiset
+of (slot, event time, value) folded in, never on order, batching or partitioning; so equal content means equal bytes
+in `columns()` taken over the same slots.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 FUNCTIONS = (
     "count",  # of rows, or of non-null values; int64
-    "sum",  # int32 → int64; int64 → decimal(38,0), exact; decimal(p,s) → decimal(38,s); float64 → float64, correctly rounded
+    "sum",  # int32 → int64; int64 → decimal(38,0), exact; decimal(p,s) → decimal(38,s); float64: correctly rounded
     "min",
     "max",  # every ordered type: bool, numbers, decimal, string (by bytes), timestamp, date
     "avg",  # float64: exact sum, divided once; of decimals likewise
