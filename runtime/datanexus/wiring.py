@@ -188,6 +188,7 @@ async def _agree_on_state(pipeline: PlannedPipeline, settings: RunSettings, adap
     name = pipeline.plan.pipeline
     if settings.fresh:
         await _forget(pipeline, adapters)
+        await _forget_log(pipeline, adapters)
     stored = await adapters.store.pipeline(name)
     if stored is None:
         return pipeline.plan
@@ -201,23 +202,34 @@ async def _agree_on_state(pipeline: PlannedPipeline, settings: RunSettings, adap
         from_revision=change.origin if change else None,
     )
     if action != "Continue":
-        await _forget(pipeline, adapters)
-    elif stored.revision != plan.revision:
+        await _forget(pipeline, adapters, goes_on=action == "Reset")
+        return pipeline.plan
+    if stored.revision != plan.revision:
         await _settle(stored, pipeline, settings, adapters)
     return plan
 
 
-async def _forget(pipeline: PlannedPipeline, adapters: _Adapters) -> None:
-    """Remove what earlier runs of a pipeline left: rows, log, snapshots, sink files. After a crash in
-    between it is done again whole, as nothing of it depends on what is still stored."""
+async def _forget(pipeline: PlannedPipeline, adapters: _Adapters, *, goes_on: bool = False) -> None:
+    """Remove what earlier runs of a pipeline left: snapshots, sink files, rows. With `goes_on` the next run reads from
+    where the last cut stood.
+
+    The store goes last: after a crash in between, the next start finds it and does all of this again.
+    """
     name = pipeline.plan.pipeline
-    await adapters.store.forget(name)
-    for source in pipeline.plan.sources:
-        await adapters.log.trim(source.name, await adapters.log.end(source.name))
+    cuts = await adapters.store.cuts(name, 0)
     for blob in await adapters.blobs.names(f"{name}/"):
         await adapters.blobs.delete(blob)
     for sink in adapters.ports(pipeline.plan, pipeline.folder).sinks.values():
         await sink.clear()
+    if goes_on and cuts:
+        await Snapshots(adapters.blobs, name).store_empty(cuts[-1].splits, pipeline.plan.fingerprint)
+    await adapters.store.forget(name)
+
+
+async def _forget_log(pipeline: PlannedPipeline, adapters: _Adapters) -> None:
+    """`--fresh` alone gives up what only the log has; a rebuild replays it."""
+    for source in pipeline.plan.sources:
+        await adapters.log.trim(source.name, await adapters.log.end(source.name))
 
 
 async def _settle(

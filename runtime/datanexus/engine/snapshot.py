@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import xxhash
 
-from datanexus.core.emission import SegmentContents
+from datanexus.core.emission import NO_WATERMARK, SegmentContents
 from datanexus.engine.partition import Partition
 from datanexus.ports.blob import Blobs
 from datanexus_spec.errors import Corrupt
@@ -99,6 +99,10 @@ class Snapshots:
         manifest = _manifest(captured, names)
         await self._blobs.put(f"{self._pipeline}/manifest-{captured.seq:012d}-{_digest(manifest)}", manifest)
         return await self._collect_garbage()
+
+    async def store_empty(self, splits_json: str, plan_fingerprint: str) -> None:
+        """Store an empty state before the first cut that goes on reading where these splits stand (`Reset`)."""
+        await self.store(Captured(0, NO_WATERMARK, splits_json, plan_fingerprint, versions={}, fresh={}, kept={}))
 
     async def newest(self, seq_max: int) -> Loaded | None:
         """The newest snapshot at or before a cut that can be read whole; None when there is none."""

@@ -16,7 +16,7 @@ import pyarrow as pa
 from datanexus.core.emission import NO_WATERMARK, Emission, Session
 from datanexus.core.watermark import merged_watermark
 from datanexus.engine.program import view_spec
-from datanexus.engine.reader import CutSchedule, logged_splits
+from datanexus.engine.reader import CutSchedule, OpenSplit, logged_splits
 from datanexus.engine.recovery import PipelineState, recover
 from datanexus.engine.snapshot import Captured, Snapshots
 from datanexus.plan.physical import PhysicalPlan
@@ -153,20 +153,30 @@ class Worker:
 
     async def _read_all(self, stop: asyncio.Event) -> bool:
         """Cut after cut; true at the end of the input, false when stopped."""
-        state = self._state
-        while not stop.is_set():
-            quantum = state.reader.next_quantum()
-            if quantum is None:
-                if not state.reader.rows_since_cut:
+        stopped = asyncio.ensure_future(stop.wait())
+        try:
+            while not stop.is_set():
+                quantum = self._state.reader.next_quantum()
+                if quantum is not None:
+                    reading = asyncio.ensure_future(self._read_quantum(*quantum))
+                    await asyncio.wait((reading, stopped), return_when=asyncio.FIRST_COMPLETED)
+                    if not reading.done():  # a source may wait for input without end
+                        reading.cancel()
+                        return False
+                    reading.result()
+                    self._report()
+                elif self._state.reader.rows_since_cut:
+                    await self._commit()
+                else:
                     return True
-                await self._commit()
-                continue
-            opened, rows = quantum
-            async for chunk in state.reader.read(opened, rows):
-                state.intake.take(opened, chunk, state.watermark_us, self._settings.reference_us)
-            self._report()
-            await asyncio.sleep(0)  # lets a signal and the snapshot's task in
-        return False
+            return False
+        finally:
+            stopped.cancel()
+
+    async def _read_quantum(self, opened: OpenSplit, rows: int) -> None:
+        state = self._state
+        async for chunk in state.reader.read(opened, rows):
+            state.intake.take(opened, chunk, state.watermark_us, self._settings.reference_us)
 
     async def _commit(self) -> None:
         """Close the open cut: one transaction, then the sinks, then perhaps a snapshot."""
