@@ -43,9 +43,9 @@ def usable_key(key: Key, dedup_key: Key | None) -> bool:
     return dedup_key is None or all(_has(dedup_key, part) for part in key)
 
 
-def needs_two_stages(key: Key, group: Key) -> bool:
+def needs_two_stages(key: Key, group: Key, partitions: int) -> bool:
     """Whether records of one group may lie in several partitions."""
-    return not all(_has(group, part) for part in key)
+    return partitions > 1 and not all(_has(group, part) for part in key)
 
 
 def key_reason(plan: PhysicalPlan) -> str:

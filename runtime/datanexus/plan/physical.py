@@ -99,7 +99,8 @@ class NamedAggregate:
 @dataclass(frozen=True, slots=True)
 class ViewPlan:
     """One view. `group_by`: columns after the steps, with their types. `two_stage`: its groupBy does not contain the
-    partition key, so the first stage sends partial aggregates and a second one writes the rows.
+    partition key and there are several partitions, so the first stage sends partial aggregates and a second one writes
+    the rows.
     `fingerprint`: hash of all that shapes its state; state is reused only where it is equal."""
 
     name: str

@@ -84,7 +84,8 @@ def plan_pipeline(
     key, groups = _partition_key(dedup, views, planned_steps, record_schema, stored_layout)
     conditions = conditions_of(planned_steps)
     final_views = tuple(
-        _finished(view, key, group, planned_steps, conditions) for view, group in zip(views, groups, strict=True)
+        _finished(view, needs_two_stages(key, group, partitions), planned_steps, conditions)
+        for view, group in zip(views, groups, strict=True)
     )
     expressions = tuple(part.expression for part in key)
     return PhysicalPlan(
@@ -355,10 +356,8 @@ def _stored_key(stored: Layout | None, known: dict[str, KeyPart], schema: Schema
     return tuple(key)
 
 
-def _finished(
-    view: ViewPlan, key: Key, group: Key, steps: Sequence[Step], conditions: Sequence[Expression]
-) -> ViewPlan:
-    staged = replace(view, two_stage=needs_two_stages(key, group))
+def _finished(view: ViewPlan, two_stage: bool, steps: Sequence[Step], conditions: Sequence[Expression]) -> ViewPlan:
+    staged = replace(view, two_stage=two_stage)
     return replace(staged, fingerprint=state_fingerprint(staged, steps, conditions))
 
 

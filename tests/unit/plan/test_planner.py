@@ -27,7 +27,8 @@ def problems(**changes: Any) -> tuple[Problem, ...]:
 
 
 def key_and_stages(**changes: Any) -> tuple[tuple[str, ...], list[bool]]:
-    planned = plan(**changes)
+    """The partition key, and which views take two stages, with four partitions."""
+    planned = plan(**{"scale": {"partitions": 4}, **changes})
     return planned.partition_key_text, [one.two_stage for one in planned.views]
 
 
@@ -98,6 +99,12 @@ def test_a_computed_group_becomes_its_expression_over_the_record() -> None:
     assert (("upper((split_part(path, '/', 2))) || client",), [False]) == (key, stages)
 
 
+def test_one_partition_needs_one_stage() -> None:
+    views = [view("a", ["section"]), view("b", [])]
+    assert [False, False] == key_and_stages(views=views, steps=[SECTION], dedup=DEDUP, scale={"partitions": 1})[1]
+    assert [True, True] == key_and_stages(views=views, steps=[SECTION], dedup=DEDUP)[1]
+
+
 def test_a_replaced_column_is_not_the_field_of_the_same_name() -> None:
     steps = [{"set": {"name": "path", "expr": "lower(path)"}}]
     views = [view("a", ["path"])]
@@ -111,9 +118,10 @@ def test_a_column_that_only_renames_a_field_is_that_field() -> None:
 
 
 def test_a_stored_key_is_kept_while_it_keeps_repeats_together() -> None:
-    before = plan(views=[view("a", ["client", "path"])], dedup=DEDUP)
+    scale = {"partitions": 4}
+    before = plan(views=[view("a", ["client", "path"])], dedup=DEDUP, scale=scale)
     assert ("client", "path") == before.partition_key_text
-    narrower = pipeline(views=[view("a", ["client"])], dedup=DEDUP)
+    narrower = pipeline(views=[view("a", ["client"])], dedup=DEDUP, scale=scale)
     kept = plan_pipeline(narrower, stored_layout=layout_of(before))
     assert (("client", "path"), True) == (kept.partition_key_text, kept.views[0].two_stage)
     other = pipeline(views=[view("a", ["client"])], dedup={"key": ["client"], "horizon": "1h"})
