@@ -37,7 +37,7 @@ from tests.reference.description import (
 
 SECOND_US = 1_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-WINDOW_KINDS = ("tumbling", "hopping", "session", "global")
+WINDOW_KINDS = ("tumbling", "hopping", "hopping with gaps", "session", "global")
 LATENESS = ("none", "short", "long")
 _LATENESS_S = {"none": (0, 0), "short": (1, 4), "long": (20, 60)}
 _TIME_BASES_S = (0, -40, -62_000_000_000, 1_704_067_200, 951_782_400)  # 0: both signs; year 5; 2024; 29 February 2000
@@ -179,8 +179,8 @@ def _traits(view: View) -> tuple[str, str]:
     match view.window:
         case Tumbling():
             kind = "tumbling"
-        case Hopping():
-            kind = "hopping"
+        case Hopping(size_us, slide_us):
+            kind = "hopping" if slide_us <= size_us else "hopping with gaps"
         case Session():
             kind = "session"
         case Global():
@@ -220,8 +220,9 @@ def _window(draw: random.Random, kind: str) -> tuple[Window, dict[str, object]]:
     match kind:
         case "tumbling":
             return Tumbling(size_us), {"tumbling": {"size": _duration(size_us)}}
-        case "hopping":
-            slide_us = draw.choice((size_us, size_us // 5, 500_000, size_us * 3 // 5))
+        case "hopping" | "hopping with gaps":
+            shares = (size_us, size_us // 5, 500_000, size_us * 3 // 5)
+            slide_us = draw.choice(shares if kind == "hopping" else (size_us + 1000, size_us * 3 // 2, size_us * 3))
             return Hopping(size_us, slide_us), {"hopping": {"size": _duration(size_us), "slide": _duration(slide_us)}}
         case "session":
             gap_us = draw.choice((500, 1_500, 4_000)) * 1000

@@ -119,7 +119,7 @@ def _rounded(exact: Fraction) -> float:
     try:
         return exact.numerator / exact.denominator
     except OverflowError:
-        return math.copysign(math.inf, exact.numerator)
+        return math.inf if exact > 0 else -math.inf
 
 
 def _sum(values: Sequence[Value]) -> int | float | Decimal:

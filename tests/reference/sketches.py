@@ -27,12 +27,15 @@ def distinct(values: Sequence[Value], kind: str) -> int:
         registers[register] = max(rank, registers.get(register, 0))
     counts = Counter(registers.values())
     counts[0] = _REGISTERS - len(registers)
-    return round(_estimate(counts)) if values else 0
+    return math.floor(_estimate(counts) + 0.5) if values else 0
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """The middle, 2lu ÷ (l + u), of the bucket that holds the first value with at least `share` at or below it."""
-    wanted = max(1, math.ceil(Fraction(share) * len(values)))
+    """The middle, 2lu ÷ (l + u), of the bucket that holds value number ⌈share·n⌉ in order, the first for 0.
+
+    The product is a float64, as in PostgreSQL's percentile_disc.
+    """
+    wanted = max(1, math.ceil(share * len(values)))
     counts = Counter(math.copysign(1.0, value) * _lower_border(abs(value)) for value in values)
     seen = 0
     for border in sorted(counts):
