@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 class MemoryBlobs:
     content: dict[str, bytes] = field(default_factory=dict)
 
-    async def put(self, name: str, content: bytes) -> None:
-        self.content[name] = content
+    async def put(self, name: str, content: bytes | memoryview) -> None:
+        self.content[name] = bytes(content)
 
     async def get(self, name: str) -> bytes | None:
         return self.content.get(name)

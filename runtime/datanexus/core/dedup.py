@@ -245,7 +245,8 @@ class Dedup:
     def _contents(self, run: _Run) -> Mapping[str, pa.RecordBatch]:
         start = self._ends.get(run.first - 1, 0)
         part = self._log[start : self._ends[run.last]]
-        part = part[part[:, 2] // self._bucket_us == run.bucket]
+        if len(part) != run.entries:  # other buckets got entries in these generations too
+            part = part[part[:, 2] // self._bucket_us == run.bucket]
         halves = [np.ascontiguousarray(part[:, half]).view(np.uint64) for half in (0, 1)]
         columns = [*map(pa.array, halves), pa.array(np.ascontiguousarray(part[:, 2]))]
         return {_BATCH: pa.record_batch(columns, schema=_SCHEMA)}

@@ -8,6 +8,7 @@ Names: `<pipeline>/segment-<hash>` and `<pipeline>/manifest-<seq>-<hash>`; hash 
 """
 
 import json
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from datanexus_spec.errors import Corrupt
 
 FORMAT = 1
 KEPT = 2
+_LENGTH = struct.Struct("<Q")
 
 Batches = Mapping[str, pa.RecordBatch]
 SegmentAddress = tuple[int, str, str]  # partition, component, segment key
@@ -174,29 +176,44 @@ class Snapshots:
         return OldestKept(kept[0]["seq"], kept[0]["splits"])
 
 
-def encode(batches: Batches) -> bytes:
-    """Named record batches as bytes: a line of JSON with names and lengths, then one Arrow IPC stream each."""
-    streams = []
+def encode(batches: Batches) -> memoryview:
+    """Named record batches as bytes: one Arrow IPC stream each, then JSON with names and sizes, then its length.
+
+    Written once into memory of the right size: a state of many gigabytes is not copied on its way.
+    """
+    sizes = []
     for name, batch in batches.items():
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, batch.schema) as writer:
-            writer.write_batch(batch)
-        streams.append((name, sink.getvalue()))
-    header = json.dumps([[name, stream.size] for name, stream in streams]).encode()
-    return b"".join([header, b"\n", *(memoryview(stream) for _, stream in streams)])
+        measured = pa.MockOutputStream()
+        _write_stream(measured, batch)
+        sizes.append([name, measured.size()])
+    trailer = json.dumps(sizes).encode()
+    total = sum(size for _, size in sizes)
+    buffer = pa.allocate_buffer(total + len(trailer) + _LENGTH.size)
+    with pa.FixedSizeBufferWriter(buffer) as writer:
+        for batch in batches.values():
+            _write_stream(writer, batch)
+        writer.write(trailer)
+        writer.write(_LENGTH.pack(len(trailer)))
+    return memoryview(buffer)
 
 
 def decode(content: bytes) -> Batches:
     """Read back what `encode` wrote."""
-    end = content.index(b"\n")
-    offset = end + 1
-    batches: dict[str, pa.RecordBatch] = {}
     view = memoryview(content)
-    for name, size in json.loads(content[:end]):
+    end = len(content) - _LENGTH.size
+    (length,) = _LENGTH.unpack(view[end:])
+    batches: dict[str, pa.RecordBatch] = {}
+    offset = 0
+    for name, size in json.loads(bytes(view[end - length : end])):
         with pa.ipc.open_stream(pa.py_buffer(view[offset : offset + size])) as reader:
             batches[name] = reader.read_next_batch()
         offset += size
     return batches
+
+
+def _write_stream(target: pa.NativeFile, batch: pa.RecordBatch) -> None:
+    with pa.ipc.new_stream(target, batch.schema) as writer:
+        writer.write_batch(batch)
 
 
 def _manifest(captured: Captured, names: Mapping[SegmentAddress, str]) -> bytes:
@@ -217,7 +234,7 @@ def _manifest(captured: Captured, names: Mapping[SegmentAddress, str]) -> bytes:
     ).encode()
 
 
-def _digest(content: bytes) -> str:
+def _digest(content: bytes | memoryview) -> str:
     return xxhash.xxh3_128_hexdigest(content)
 
 

@@ -87,7 +87,7 @@ class Worker:
         self._observe = observe
         self._snapshots = Snapshots(ports.blobs, plan.pipeline)
         self._snapshot_task: asyncio.Task[None] | None = None
-        self._snapshot_started_s = 0.0
+        self._snapshot_started_s = time.monotonic()
         self._snapshot_cost_s = 0.0
         self._counters: dict[str, int] = {}
         self._cuts = 0

@@ -10,7 +10,7 @@ class Blobs(Protocol):
     """Names are `/`-separated, of [A-Za-z0-9._=-] parts."""
 
     @writes
-    async def put(self, name: str, content: bytes) -> None:
+    async def put(self, name: str, content: bytes | memoryview) -> None:
         """Store under a name. Afterwards either all of it is readable or, after a crash in the middle, nothing is.
 
         The same name with the same content again is no error; names are never reused for other content.

@@ -21,7 +21,7 @@ class DirectoryBlobs:
 
     root: Path
 
-    async def put(self, name: str, content: bytes) -> None:
+    async def put(self, name: str, content: bytes | memoryview) -> None:
         path = self._path(name)
         if path.is_file() and path.stat().st_size == len(content):
             sync_folder(path.parent)  # a crash may have come between the rename and this
