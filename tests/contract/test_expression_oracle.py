@@ -202,7 +202,7 @@ def _same(ours: Any, theirs: Any, text: str) -> bool:
         inexact = any(name in text for name in _INEXACT)
         return ours == theirs or (inexact and math.isclose(ours, theirs, rel_tol=1e-13))
     if isinstance(theirs, Decimal) and not theirs.is_nan() and "/" in text:
-        return abs(Decimal(ours) - theirs) <= Decimal("1e-15") * max(1, abs(theirs))
+        return abs(Decimal(ours) - theirs) <= Decimal("1e-15") * max(Decimal(1), abs(theirs))
     if isinstance(theirs, (date, datetime, timedelta)):
         raise TypeError(f"{text} gives {type(theirs)}")
     return bool(ours == theirs)

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pytest
 
 from datanexus import wiring
+from datanexus.adapters.embedded.store import open_store
 from datanexus.engine.reader import CutSchedule
 from datanexus.pipeline_files import read_pipelines
 from datanexus.ports.store import Cut, CutRecord, OutboxEntry
@@ -141,7 +142,6 @@ def compare(case: Case, folder: Path, monkeypatch: pytest.MonkeyPatch, phases: S
 def run_engine(case: Case, folder: Path, monkeypatch: pytest.MonkeyPatch, phases: Sequence[Phase]) -> Recorded:
     """Embedded runs one after the other over files that grow, with everything they committed."""
     recorded = Recorded()
-    open_store = wiring.open_store
     file = case.write(folder)
     with monkeypatch.context() as patch:
         patch.setattr(wiring, "open_store", lambda path, **how: _Recorder(open_store(path, **how), recorded))

@@ -1,6 +1,7 @@
 """What cannot be computed for a record is a failure of that record, with its reason and values, and of no other."""
 
 from decimal import Decimal
+from typing import Any
 
 from datanexus.engine.evaluate.evaluator import compile_aggregate_input, compile_expression
 from datanexus.engine.evaluate.faults import Reason
@@ -8,7 +9,7 @@ from datanexus.plan.binding import bind_aggregate, bind_expression
 from tests.golden.golden_text import assert_golden
 from tests.unit.evaluate.samples import SCHEMA, batch, evaluate, values
 
-FAILING = (
+FAILING: tuple[tuple[str, dict[str, Any]], ...] = (
     ("status + 2147483647", {"status": [1]}),
     ("bytes * 2", {"bytes": [2**62]}),
     ("-bytes", {"bytes": [-(2**63)]}),

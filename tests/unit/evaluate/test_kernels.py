@@ -27,7 +27,7 @@ HOUR_US = 3_600_000_000
 
 
 def _us(*parts: int) -> int:
-    return (datetime(*parts, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)  # type: ignore[arg-type]
+    return (datetime(*parts, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)  # type: ignore[arg-type, misc]
 
 
 @pytest.mark.parametrize(

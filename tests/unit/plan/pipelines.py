@@ -7,7 +7,7 @@ import yaml
 from datanexus_spec.parser import parse_documents
 from datanexus_spec.pipeline import Pipeline
 
-FIELDS = [
+FIELDS: list[dict[str, Any]] = [
     {"name": "time", "type": "timestamp"},
     {"name": "client", "type": "string"},
     {"name": "path", "type": "string"},
