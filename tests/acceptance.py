@@ -72,8 +72,8 @@ PROMISES = (
             "tumbling / loop",
             "hopping / tumbling",
             "session / tumbling",
-            "arrow / ndjson",
-            "arrow / prototype on arrays",
+            "arrow / tumbling",
+            "arrow / prototype-arrays",
         ),
     ),
     Promise(
