@@ -40,11 +40,12 @@ spec:
 """
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
+def start(folder: Path, stdin: int | None = None) -> subprocess.Popen[str]:
     main = "from datanexus.cli.app import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", main, "run", "made.yaml", "--data", "data", "--json"],
         cwd=folder,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -73,3 +74,35 @@ def test_sigterm_ends_a_run_soon_and_the_next_one_goes_on(tmp_path: Path) -> Non
         out, errors = again.communicate(timeout=120)
     assert (0, ROWS) == (again.returncode, json.loads(out)["totals"]["passed"]), errors
     assert ROWS == asyncio.run(counted(tmp_path / "data"))
+
+
+WAITING = """
+apiVersion: datanexus.io/v1alpha1
+kind: Pipeline
+metadata: {name: waiting}
+spec:
+  sources: [{name: lines, stdin: {format: {ndjson: {}}}}]
+  record:
+    fields: [{name: time, type: timestamp}]
+    eventTime: time
+  views:
+  - name: counts
+    groupBy: []
+    window: {tumbling: {size: 1s}}
+    aggregates: [{name: records, expr: "count(*)"}]
+"""
+
+
+def test_sigterm_ends_a_run_that_waits_for_input(tmp_path: Path) -> None:
+    (tmp_path / "made.yaml").write_text(WAITING)
+    with start(tmp_path, stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write('{"time": "2026-01-01T00:00:00Z"}\n')
+        process.stdin.flush()
+        deadline_s = time.monotonic() + 60
+        while not (tmp_path / "data" / "log.sqlite").exists() and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        told_s = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+        assert time.monotonic() - told_s < STOP_S
