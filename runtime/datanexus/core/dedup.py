@@ -39,7 +39,8 @@ _LOAD_NUMERATOR, _LOAD_DENOMINATOR = 6, 10  # the table is at most 60 % full
 _CELL_HORIZONS = 8
 _BUCKET_WIDTH_MIN_US = 1_000_000  # of tiny horizons: keeps the number of buckets small; entries only stay longer
 _BATCH = "entries"
-_SCHEMA = pa.schema([("high", pa.uint64()), ("low", pa.uint64()), ("event_time", pa.int64())])
+_ENTRY_BYTES = 24  # as in the log: high and low half of the fingerprint, event time, little-endian
+_SCHEMA = pa.schema([("entry", pa.binary(_ENTRY_BYTES))])
 
 _TAG_MASK = np.uint64(0xFFFFFFFF00000000)
 _POSITION_MASK = np.uint64(0x00000000FFFFFFFF)
@@ -178,9 +179,9 @@ class Dedup:
 
     def _append(self, batch: pa.RecordBatch) -> None:
         end = self._count + batch.num_rows
-        self._log[self._count : end, 0] = batch.column(0).to_numpy().view(np.int64)
-        self._log[self._count : end, 1] = batch.column(1).to_numpy().view(np.int64)
-        self._log[self._count : end, 2] = batch.column(2).to_numpy()
+        entries = batch.column(0)
+        values = np.frombuffer(entries.buffers()[1], np.int64, 3 * len(entries), entries.offset * _ENTRY_BYTES)
+        self._log[self._count : end] = values.reshape(-1, 3)
         self._count = end
 
     def _clear(self) -> None:
@@ -245,11 +246,13 @@ class Dedup:
     def _contents(self, run: _Run) -> Mapping[str, pa.RecordBatch]:
         start = self._ends.get(run.first - 1, 0)
         part = self._log[start : self._ends[run.last]]
-        if len(part) != run.entries:  # other buckets got entries in these generations too
-            part = part[part[:, 2] // self._bucket_us == run.bucket]
-        halves = [np.ascontiguousarray(part[:, half]).view(np.uint64) for half in (0, 1)]
-        columns = [*map(pa.array, halves), pa.array(np.ascontiguousarray(part[:, 2]))]
-        return {_BATCH: pa.record_batch(columns, schema=_SCHEMA)}
+        if len(part) == run.entries:
+            rows = part.copy()
+        else:  # other buckets got entries in these generations too
+            low_us = run.bucket * self._bucket_us
+            rows = part[(part[:, 2] >= low_us) & (part[:, 2] < low_us + self._bucket_us)]
+        entries = pa.FixedSizeBinaryArray.from_buffers(pa.binary(_ENTRY_BYTES), len(rows), [None, pa.py_buffer(rows)])
+        return {_BATCH: pa.record_batch([entries], schema=_SCHEMA)}
 
 
 def _slots_for(entries: int, slots: int) -> int:

@@ -8,12 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
-from datanexus.core.aggregate import AggregateInput
 from datanexus.core.dedup import Dedup
 from datanexus.core.emission import Emission, SegmentContents, Segments, ViewRows
+from datanexus.core.view_rows import taken
 from datanexus.core.view_state import Partials, PartialState, ViewState
 from datanexus.engine.program import Prepared, Rows, view_spec
 from datanexus.plan.physical import PhysicalPlan
@@ -65,7 +63,7 @@ class Partition:
                 rows = own[judged.passed]
         passed = count - duplicate - len(too_late)
         views = tuple(
-            self._admit_to_view(view.name, select(given, rows), rows, watermark_us)
+            self._admit_to_view(view.name, given if rows is None else taken(given, rows), rows, watermark_us)
             for view, given in zip(self._plan.views, prepared.views, strict=True)
         )
         return Verdict(passed, duplicate, too_late, views)
@@ -120,23 +118,3 @@ class Partition:
     def _view_key(self, name: str) -> str:
         fingerprint = next(view.fingerprint for view in self._plan.views if view.name == name)
         return f"view.{name}.{fingerprint}"
-
-
-def select(given: ViewRows, rows: Rows | None) -> ViewRows:
-    """Some rows of a view's input, in the order given; None selects all without a copy."""
-    if rows is None:
-        return given
-    indices = pa.array(rows)
-    return ViewRows(
-        event_time_us=given.event_time_us[rows],
-        key_hashes=np.ascontiguousarray(given.key_hashes[rows]),
-        group=tuple(column.take(indices) for column in given.group),
-        inputs=tuple(_select_input(part, rows, indices) for part in given.inputs),
-    )
-
-
-def _select_input(given: AggregateInput, rows: npt.NDArray[np.int64], indices: pa.Array) -> AggregateInput:
-    return AggregateInput(
-        values=None if given.values is None else given.values.take(indices),
-        mask=None if given.mask is None else given.mask[rows],
-    )

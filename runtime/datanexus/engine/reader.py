@@ -19,7 +19,7 @@ class CutSchedule:
     again; part of the schedule, as it decides which records share a cut."""
 
     quantum_rows: int = 8_192
-    cut_rows: int = 65_536
+    cut_rows: int = 131_072
 
 
 @dataclass(slots=True)

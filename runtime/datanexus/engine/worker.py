@@ -25,8 +25,8 @@ from datanexus.ports.sink import Sink
 from datanexus.ports.source import Source
 from datanexus.ports.store import Cut, CutRecord, Fence, OutboxEntry, PipelineRecord, Store, ViewChanges
 
-SNAPSHOT_SHARE = 0.05  # of the time; a snapshot that took 50 ms is followed by the next after 1 s at the earliest
-SNAPSHOT_INTERVAL_MIN_S = 1.0
+SNAPSHOT_SHARE = 0.05  # of the time: a snapshot that took 500 ms is followed by the next after 10 s at the earliest
+SNAPSHOT_INTERVAL_MIN_S = 5.0  # what a restart replays at the most, besides; the end of a run has one in any case
 
 
 @dataclass(frozen=True, slots=True)
