@@ -249,8 +249,8 @@ class Dedup:
         if len(part) == run.entries:
             rows = part.copy()
         else:  # other buckets got entries in these generations too
-            low_us = run.bucket * self._bucket_us
-            rows = part[(part[:, 2] >= low_us) & (part[:, 2] < low_us + self._bucket_us)]
+            rows = np.empty((run.entries, 3), np.int64)
+            _copy_bucket(part, run.bucket * self._bucket_us, self._bucket_us, rows)
         entries = pa.FixedSizeBinaryArray.from_buffers(pa.binary(_ENTRY_BYTES), len(rows), [None, pa.py_buffer(rows)])
         return {_BATCH: pa.record_batch([entries], schema=_SCHEMA)}
 
@@ -260,6 +260,18 @@ def _slots_for(entries: int, slots: int) -> int:
     while entries * _LOAD_DENOMINATOR > slots * _LOAD_NUMERATOR:
         slots *= 2
     return slots
+
+
+@kernel(types.void(I64_2D, types.int64, types.int64, I64_2D_OUT))
+def _copy_bucket(log: Any, low_us: Any, width_us: Any, rows: Any) -> None:
+    """The entries of one bucket, in their order."""
+    count = 0
+    for position in range(len(log)):
+        if 0 <= log[position, 2] - low_us < width_us:
+            rows[count, 0] = log[position, 0]
+            rows[count, 1] = log[position, 1]
+            rows[count, 2] = log[position, 2]
+            count += 1
 
 
 @inlined
