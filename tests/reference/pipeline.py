@@ -45,14 +45,20 @@ def run(
     return Outcome(tuple(results), found)
 
 
-def run_cuts(pipeline: Pipeline, splits: Splits, reference_us: int, quantum: int, cut_records: int) -> tuple[Cut, ...]:
-    """The cuts `run` makes: a quantum at a time from the split with the lowest watermark among those not at their end
-    (ties by name), a cut after each `cut_records` records and one at the end of input.
+def run_cuts(
+    pipeline: Pipeline, splits: Splits, reference_us: int, quantum: int, cut_records: int, before: Sequence[Cut] = ()
+) -> tuple[Cut, ...]:
+    """The cuts one run makes after those `before`: a quantum at a time from the split with the lowest watermark among
+    those not at their end (ties by name), a cut after each `cut_records` records and one at the end of input.
 
-    A split is at its end once more was asked of it than it had.
+    A split is at its end once more was asked of it than it had; each run asks anew.
     """
     read = dict.fromkeys(sorted(splits), 0)
     watermarks = dict.fromkeys(read, NO_WATERMARK)
+    for name, count in (reads for cut in before for reads in cut.reads):
+        for record in splits[name][read[name] : read[name] + count]:
+            watermarks[name] = max(watermarks[name], _watermark(pipeline, record, reference_us))
+        read[name] += count
     finished: set[str] = set()
     cuts: list[Cut] = []
     reads: list[tuple[str, int]] = []
@@ -66,9 +72,7 @@ def run_cuts(pipeline: Pipeline, splits: Splits, reference_us: int, quantum: int
         wanted = room if len(finished) == len(read) - 1 else min(quantum, room)
         taken = splits[name][read[name] : read[name] + wanted]
         for record in taken:
-            time_us = record_time(pipeline, record, reference_us)
-            if time_us is not None:
-                watermarks[name] = max(watermarks[name], time_us - pipeline.watermark.delay_us - 1)
+            watermarks[name] = max(watermarks[name], _watermark(pipeline, record, reference_us))
         read[name] += len(taken)
         if len(taken) < wanted:
             finished.add(name)
@@ -94,6 +98,12 @@ def record_time(pipeline: Pipeline, record: RawRecord, reference_us: int) -> int
     time_us = record.content[pipeline.event_time]
     assert isinstance(time_us, int)
     return time_us if time_us <= reference_us + pipeline.watermark.max_future_us else None
+
+
+def _watermark(pipeline: Pipeline, record: RawRecord, reference_us: int) -> int:
+    """How far one record moves its split."""
+    time_us = record_time(pipeline, record, reference_us)
+    return NO_WATERMARK if time_us is None else time_us - pipeline.watermark.delay_us - 1
 
 
 class _Machine:
