@@ -25,6 +25,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import types
 
+from datanexus.core.byte_spans import eight_bytes
 from datanexus.core.emission import KeyHashes
 from datanexus.core.kernel import I32, I64, U8, U64_2D_OUT, inlined, kernel
 
@@ -173,21 +174,6 @@ def _is_null(bitmap: Any, index: Any) -> Any:
 
 
 @inlined
-def _eight_bytes(content: Any, at: Any) -> Any:
-    """Eight bytes as a little-endian word; compiled to one load."""
-    return (
-        np.uint64(content[at])
-        | np.uint64(content[at + np.uint64(1)]) << np.uint64(8)
-        | np.uint64(content[at + np.uint64(2)]) << np.uint64(16)
-        | np.uint64(content[at + np.uint64(3)]) << np.uint64(24)
-        | np.uint64(content[at + np.uint64(4)]) << np.uint64(32)
-        | np.uint64(content[at + np.uint64(5)]) << np.uint64(40)
-        | np.uint64(content[at + np.uint64(6)]) << np.uint64(48)
-        | np.uint64(content[at + np.uint64(7)]) << np.uint64(56)
-    )
-
-
-@inlined
 def _few_bytes(content: Any, at: Any, count: Any) -> Any:
     """The next 0 to 7 bytes as a little-endian word."""
     word = np.uint64(0)
@@ -260,13 +246,13 @@ def _hash_strings(content: Any, ends: Any, bitmap: Any, offset: Any, hashes: Any
         left = np.uint64(ends[row + 1]) - at
         length += left
         while left >= np.uint64(16):
-            h1, h2 = _with_block(h1, h2, _eight_bytes(content, at), _eight_bytes(content, at + _EIGHT))
+            h1, h2 = _with_block(h1, h2, eight_bytes(content, at), eight_bytes(content, at + _EIGHT))
             at += np.uint64(16)
             left -= np.uint64(16)
         # What is left, 0 to 15 bytes, and the tag behind it: a tail, or one full block of 16.
         k1 = k2 = _ZERO
         if left >= _EIGHT:
-            k1 = _eight_bytes(content, at)
+            k1 = eight_bytes(content, at)
             left -= _EIGHT
             k2 = _few_bytes(content, at + _EIGHT, left) | np.uint64(TAG_STRING) << (left * _EIGHT)
             if left == np.uint64(7):

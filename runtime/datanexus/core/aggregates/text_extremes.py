@@ -14,9 +14,9 @@ from numba import types
 from datanexus.core.aggregate import AggregateInput, AggregateSpec, FinishContext, Mask, Slots, Times
 from datanexus.core.aggregates import arrow_values
 from datanexus.core.aggregates.arrow_values import Bytes, Numbers, Words
-from datanexus.core.aggregates.byte_spans import copy_bytes, shared_bytes
 from datanexus.core.aggregates.slot_rows import STATE, SlotRows, words_of
 from datanexus.core.aggregates.text_arena import TextArena, starts_of
+from datanexus.core.byte_spans import copy_bytes, shared_bytes
 from datanexus.core.kernel import BOOLS, I32, I64, I64_2D_OUT, U8, U8_OUT, kernel
 
 _TEXT = "text"

@@ -14,9 +14,9 @@ from numba import types
 from datanexus.core.aggregate import Mask
 from datanexus.core.aggregates import arrow_values
 from datanexus.core.aggregates.arrow_values import Bytes, Numbers, Words
-from datanexus.core.aggregates.byte_spans import copy_bytes, shared_bytes
 from datanexus.core.aggregates.text_arena import TextArena
 from datanexus.core.aggregates.value_hash import Hashes, bytes_hashes
+from datanexus.core.byte_spans import copy_bytes, shared_bytes
 from datanexus.core.kernel import BOOLS, I32, I64, I64_OUT, U8, U8_OUT, U64, U64_OUT, kernel
 
 Strings = tuple[Numbers, Numbers, Bytes]  # where each begins, where each ends, the bytes

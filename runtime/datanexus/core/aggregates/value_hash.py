@@ -21,7 +21,7 @@ from numba import types
 
 from datanexus.core.aggregates import arrow_values
 from datanexus.core.aggregates.arrow_values import Bytes, Numbers, float_word
-from datanexus.core.aggregates.byte_spans import eight_bytes
+from datanexus.core.byte_spans import eight_bytes
 from datanexus.core.kernel import I32, I64, U8, U64_OUT, inlined, kernel
 
 Hashes = npt.NDArray[np.uint64]
