@@ -1,0 +1,25 @@
+"""The ledger of promises names tests and figures that exist, so that none holds because nothing was looked at."""
+
+from fnmatch import fnmatch
+from pathlib import Path
+
+from tests.acceptance import PROMISES
+from tests.bench.__main__ import BARS
+
+ROOT = Path(__file__).parents[2]
+MEMORY_FIGURES = {"memory peak", "memory slope"}
+
+
+def test_every_selector_matches_a_test_file() -> None:
+    files = [str(file.relative_to(ROOT)) for file in (ROOT / "tests").rglob("test_*.py")]
+    selectors = {pattern for promise in PROMISES for pattern in promise.tests}
+    assert set() == {pattern for pattern in selectors if not any(fnmatch(file, pattern) for file in files)}
+
+
+def test_every_figure_is_one_that_the_benchmark_writes() -> None:
+    figures = {name for promise in PROMISES for name in promise.figures}
+    assert figures == {f"{name} / {peer}" for name, peer, _ in BARS} | MEMORY_FIGURES
+
+
+def test_every_promise_has_something_to_show() -> None:
+    assert [] == [promise.text for promise in PROMISES if not promise.tests + promise.figures]
