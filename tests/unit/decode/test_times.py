@@ -150,3 +150,22 @@ def test_columns_of_local_times_move_as_single_ones(name: str) -> None:
     )
     expected = [int(value) - local_offset_us(int(value), zone) for value in local]
     assert expected == from_local(local, zone).tolist()
+
+
+@pytest.mark.parametrize("formats", [("iso8601",), ("iso8601", "%Y-%d-%mT%M:%H:%SZ")])
+def test_a_time_is_read_the_same_whatever_stands_before_it(formats: tuple[str, ...]) -> None:
+    rng = random.Random(5)
+    digits = ("00", "01", "13", "23", "24", "59", "60", "5x")
+    texts = [
+        f"{rng.choice(('2024-02-29', '2023-02-29', '1969-12-31', '2024-13-01'))}{rng.choice('TT ')}"
+        f"{rng.choice(digits)}:{rng.choice(digits)}:{rng.choice(digits)}"
+        f"{rng.choice(('', '.125', '.000001', '.12', '.1:5', '.5+01:30', '+0100'))}{rng.choice(('Z', 'Z', 'z', ''))}"
+        for _ in range(3000)
+    ]
+    texts = [text for text in texts for _ in range(rng.choice((1, 1, 2)))]
+    plan = record(field("time", TIMESTAMP, formats=formats), time=False)
+    decoded = decoded_lines(plan, *(f'{{"time":"{text}"}}'.encode() for text in texts))
+    found: dict[int, int | str] = {rejected.row: rejected.reason for rejected in decoded.rejected}
+    found |= dict(zip(decoded.rows.tolist(), decoded.event_time_us.tolist(), strict=True))
+    alone = {text: _read(text, *formats) for text in set(texts)}
+    assert [alone[text] for text in texts] == [found[row] for row in range(len(texts))]

@@ -24,6 +24,7 @@ from datanexus.engine.decode.time_pattern import (
     TimeFormat,
     local_offset_us,
 )
+from datanexus.engine.decode.wide import byte_at, equal_bytes
 
 _INTEGER = tag.INTEGER
 _STRING = tag.STRING
@@ -60,6 +61,9 @@ _YEAR, _MONTH, _DAY, _HOUR, _MINUTE, _SECOND = (
 )
 _DAY_OF_YEAR, _SHORT_YEAR, _HALF, _HOUR12 = pattern.DAY_OF_YEAR, pattern.SHORT_YEAR, pattern.HALF, pattern.HOUR12
 _FRACTION_US, _OFFSET_MINUTES, _REGISTERS = pattern.FRACTION_US, pattern.OFFSET_MINUTES, pattern.REGISTERS
+_MINUTE_US = 60_000_000
+_SAME_MINUTE = np.uint64(0xFFFF)  # of equal_bytes: YYYY-MM-DDThh:mm
+_SAME_DAY = np.uint64(0x3FF)
 _POWERS = np.array([10.0**k for k in range(16)])
 _NAMES = np.frombuffer("".join(MONTHS + WEEKDAYS).encode(), np.uint8)
 _NAME_OFFSETS = np.cumsum([0] + [len(name) for name in MONTHS + WEEKDAYS]).astype(np.int64)
@@ -195,7 +199,7 @@ def _iso(b: Bytes, i: int, end: int) -> tuple[int, int]:
     minute = _two(b, i + 4)
     if hour < 0 or minute < 0 or hour > 23 or minute > 59:
         return _NO_MATCH, 0
-    time_us += (hour * 60 + minute) * 60_000_000
+    time_us += (hour * 60 + minute) * _MINUTE_US
     i += 6
     if i + 3 <= end and b[i] == 58:
         second = _two(b, i + 1)
@@ -214,6 +218,33 @@ def _iso(b: Bytes, i: int, end: int) -> tuple[int, int]:
     if offset == _NO_MATCH or i != end:
         return _NO_MATCH, 0
     return time_us, _OFFSET_BASE + offset
+
+
+@inlined
+def _is_plain(b: Bytes, i: int, size: int) -> bool:
+    """Whether a text has the length of YYYY-MM-DDThh:mm:ss[.fff[fff]]Z, its last colon, point and Z."""
+    if (size != 24 and size != 27 and size != 20) or i + 16 > b.size:
+        return False
+    is_plain: bool = byte_at(b, i + 16) == 58 and byte_at(b, i + size - 1) == 90
+    return is_plain and (size == 20 or byte_at(b, i + 19) == 46)
+
+
+@inlined
+def _second_us(b: Bytes, i: int, size: int) -> int:
+    """Microseconds of ss[.fff[fff]] of a plain text at i; below zero where digits are none, or for second 60."""
+    high = byte_at(b, i + 17) - 48
+    low = byte_at(b, i + 18) - 48
+    wrong = high < 0 or high > 5 or low < 0 or low > 9
+    time_us: int = high * 10 + low
+    for k in range(20, size - 1):
+        digit = byte_at(b, i + k) - 48
+        wrong = wrong or digit < 0 or digit > 9
+        time_us = time_us * 10 + digit
+    if wrong:
+        return -1
+    if size == 24:
+        return time_us * 1_000
+    return time_us if size == 27 else time_us * 1_000_000
 
 
 @kernel(types.UniTuple(types.int64, 2)(I64_OUT))
@@ -377,13 +408,35 @@ def _read(
     status: Bytes,
 ) -> None:
     registers = np.empty(_REGISTERS, np.int64)
+    is_iso = program[2 * bounds[0]] == _ISO and not as_date  # the first format to try
+    # Where the last plain text stands, and its minute: the next one mostly shares it, or at least the day.
+    last = -1
+    minute_us = 0
     for row in range(begins.size):
         if status[row] != CLEAR:
             continue
         valid[row] = 0
         local[row] = 0
         kind = tags[row]
-        end = begins[row] + sizes[row]
+        begin = begins[row]
+        end = begin + sizes[row]
+        is_plain = is_iso and (kind == _STRING or kind == _TEXT or kind == _QUOTED) and _is_plain(b, begin, sizes[row])
+        if is_plain and last >= 0:
+            same = equal_bytes(b, last, begin)
+            rest_us = _second_us(b, begin, sizes[row])
+            if rest_us >= 0 and same == _SAME_MINUTE:
+                values[row] = minute_us + rest_us
+                valid[row] = 1
+                continue
+            if rest_us >= 0 and same & _SAME_DAY == _SAME_DAY and b[begin + 10] == b[last + 10] and b[begin + 13] == 58:
+                hour = _two(b, begin + 11)
+                minute = _two(b, begin + 14)
+                if hour >= 0 and minute >= 0 and hour < 24 and minute < 60:
+                    last = begin
+                    minute_us = minute_us // DAY_US * DAY_US + (hour * 60 + minute) * _MINUTE_US
+                    values[row] = minute_us + rest_us
+                    valid[row] = 1
+                    continue
         if kind <= 1 or (kind == _TEXT and sizes[row] == 0):
             if required:
                 status[row] = DOUBT
@@ -391,6 +444,7 @@ def _read(
         untyped = kind == _TEXT or kind == _QUOTED
         time_us = _DOUBT
         offset = _UNSET
+        index = 0
         for index in range(bounds.size - 1):
             code = program[2 * bounds[index]]
             if code < _ISO:
@@ -421,9 +475,12 @@ def _read(
         if offset == _UNSET:
             local[row] = 1
         else:
-            time_us -= (offset - _OFFSET_BASE) * 60_000_000
+            time_us -= (offset - _OFFSET_BASE) * _MINUTE_US
         if time_us < TIME_MIN_US or time_us > TIME_MAX_US:
             status[row] = DOUBT
+        elif is_plain and index == 0 and _second_us(b, begin, sizes[row]) >= 0:
+            last = begin
+            minute_us = time_us // _MINUTE_US * _MINUTE_US
         values[row] = time_us
         valid[row] = 1
 

@@ -82,6 +82,17 @@ def non_ascii(_typing: Any, array: Any, _index: Any) -> Any:
 
 
 @intrinsic
+def byte_at(_typing: Any, array: Any, _index: Any) -> Any:
+    """One byte; the index is none of Python's negative ones, which costs plain indexing a look at every load."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.load(builder.gep(data, [args[1]]))
+
+    return types.uint8(array, types.int64), generate
+
+
+@intrinsic
 def lowest_bit(_typing: Any, _word: Any) -> Any:
     """Index of the lowest set bit; the word is not zero."""
 
