@@ -30,7 +30,7 @@ from datanexus.engine.decode.json_scan import (
     utf8_after,
     value_end,
 )
-from datanexus.engine.decode.wide import copy_sixteen, lowest_bit, non_ascii
+from datanexus.engine.decode.wide import byte_at, copy_sixteen, eight_digits, lowest_bit, non_ascii
 
 _POWERS = np.array([10.0**k for k in range(23)])  # exact in float64
 _EXACT_MAX = 2**53
@@ -92,6 +92,13 @@ def read_integers(
             continue
         i = begins[row]
         end = i + sizes[row]
+        if tag == INTEGER and sizes[row] <= 8 and i + 8 <= b.size and byte_at(b, i) != 45:
+            value = eight_digits(b, i, sizes[row])
+            values[row] = value
+            in_range = low <= value <= high
+            valid[row] = in_range
+            status[row] = CLEAR if in_range else DOUBT
+            continue
         status[row] = DOUBT
         if tag != INTEGER and tag != TEXT and tag != QUOTED:
             continue

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from numba import types
 
 from datanexus.core.kernel import I64, I64_2D_OUT, U8, U8_2D_OUT, U8_OUT, inlined, kernel
-from datanexus.engine.decode.wide import equal_bytes, lowest_bit, string_stops
+from datanexus.engine.decode.wide import byte_at, digit_stops, equal_bytes, lowest_bit, string_stops
 
 Bytes = npt.NDArray[np.uint8]
 Longs = npt.NDArray[np.int64]
@@ -36,7 +36,8 @@ DAYS = 13
 CLEAR = 0
 DOUBT = 1
 
-_ONES = np.uint64(0xFFFF)
+_ONES = np.uint64(0xFFFFFFFF)
+_BEYOND = np.uint64(0x8000)
 _DEPTH_MAX = 60  # bits of the stack of open brackets
 _DIGITS_MAX = 40  # with an exponent of at most two digits: far from the end of float64
 _REMEMBERED = 64  # members of the previous row whose keys are tried first
@@ -129,12 +130,12 @@ def _escape_after(b: Bytes, i: int, end: int) -> int:
 def _next_stop(b: Bytes, i: int) -> int:
     """First index from i on with a control, quote, backslash or non-ASCII byte, or the end of the buffer."""
     n = b.size
-    while i + 16 <= n:
+    while i + 32 <= n:
         mask = string_stops(b, i)
         if mask != 0:
             stop: int = i + lowest_bit(mask)
             return stop
-        i += 16
+        i += 32
     while i < n:
         c = b[i]
         if c < 32 or c == 34 or c == 92 or c > 127:
@@ -228,6 +229,22 @@ def _scalar_end(b: Bytes, i: int, end: int) -> tuple[int, int]:
     return _literal_end(b, i, end)
 
 
+@inlined
+def _plain_integer_end(b: Bytes, i: int, end: int) -> tuple[int, int]:
+    """As `number_end` for integers of 1 to 15 digits that a comma or brace follows; -1 for all else."""
+    if i + 16 > b.size:
+        return -1, 0
+    mask = digit_stops(b, i)
+    size = lowest_bit(mask | _BEYOND)
+    close: int = i + size
+    if size == 0 or close >= end or (byte_at(b, i) == 48 and size > 1):
+        return -1, 0
+    follower = byte_at(b, close)
+    if follower != 44 and follower != 125:
+        return -1, 0
+    return close, INTEGER
+
+
 @kernel(types.int64(U8, types.int64, types.int64))
 def value_end(b: Bytes, i: int, end: int) -> int:
     """Index after the complete JSON value at i, of any nesting up to 60; -1: doubt."""
@@ -313,8 +330,10 @@ def scan_objects(
     known = name_offsets.size - 1
     key_begins = np.zeros(_REMEMBERED, np.int64)
     key_sizes = np.zeros(_REMEMBERED, np.int64)
+    key_masks = np.zeros(_REMEMBERED, np.uint64)
     key_slots = np.zeros(_REMEMBERED, np.int64)
     remembered = 0
+    wide_end = b.size - 32
     for row in range(starts.size):
         status[row] = DOUBT
         i = starts[row]
@@ -322,35 +341,35 @@ def scan_objects(
         i = _after_space(b, i, end)
         if i >= end or b[i] != 123:
             continue
-        i = _after_space(b, i + 1, end)
-        if i < end and b[i] == 125:
-            if _after_space(b, i + 1, end) == end:
-                status[row] = CLEAR
-            continue
         member = 0
+        # Each turn begins at what stands before a member: the brace, a comma or the space before it.
         while True:
-            if i >= end or b[i] != 34:
-                break
-            i += 1
             slot = -2
             if member < remembered:
-                begin = key_begins[member]
                 size = key_sizes[member]
-                # Both keys with their closing quotes, compared at once where they are short and not at the very end.
-                if size < 16 and i + 16 <= b.size and i + size < end:
-                    if (_ONES >> np.uint64(15 - size)) & ~equal_bytes(b, begin, i) == 0:
-                        slot = key_slots[member]
-                        i += size + 1
-                elif i + size < end and b[i + size] == 34:
-                    equal = True
-                    for k in range(size):
-                        if b[begin + k] != b[i + k]:
-                            equal = False
-                            break
-                    if equal:
-                        slot = key_slots[member]
-                        i += size + 1
+                if i <= wide_end and i + size < end and key_masks[member] & ~equal_bytes(b, key_begins[member], i) == 0:
+                    slot = key_slots[member]
+                    i += size
             if slot == -2:
+                if byte_at(b, i) <= 32:
+                    i = _after_space(b, i, end)
+                    if i >= end:
+                        break
+                if b[i] == 125 and member > 0:
+                    if i + 1 == end or _after_space(b, i + 1, end) == end:
+                        status[row] = CLEAR
+                    break
+                if b[i] != 44 and member > 0:
+                    break
+                before = i
+                i = _after_space(b, i + 1, end)
+                if i < end and b[i] == 125 and member == 0:
+                    if _after_space(b, i + 1, end) == end:
+                        status[row] = CLEAR
+                    break
+                if i >= end or b[i] != 34:
+                    break
+                i += 1
                 close, escaped = _string_end(b, i, end)
                 if close < 0 or escaped:
                     break
@@ -368,63 +387,55 @@ def scan_objects(
                     if equal:
                         slot = name
                         break
+                i = _after_space(b, close + 1, end)
+                if i >= end or b[i] != 58:
+                    break
+                i += 1
                 if member < _REMEMBERED:
-                    key_begins[member] = i
-                    key_sizes[member] = size
+                    # From the brace or comma to the colon, where that is short; else a mask that nothing satisfies.
+                    size = i - before
+                    fits = size <= 32 and before <= wide_end
+                    key_begins[member] = before if fits else 0
+                    key_sizes[member] = size if fits else b.size
+                    key_masks[member] = _ONES >> np.uint64(32 - size) if fits else _ONES
                     key_slots[member] = slot
                     remembered = max(remembered, member + 1)
-                i = close + 1
             if slot < 0:
                 if only_known:
                     break
             elif tags[slot, row] != MISSING:
                 break
-            if i >= end or b[i] != 58:
-                i = _after_space(b, i, end)
-                if i >= end or b[i] != 58:
-                    break
-            i += 1
-            if i < end and b[i] <= 32:
+            if i < end and byte_at(b, i) <= 32:
                 i = _after_space(b, i, end)
             if i >= end:
                 break
-            c = b[i]
+            begin = i
+            c = byte_at(b, i)
             if c == 34:
-                i += 1
-                close, escaped = _string_end(b, i, end)
+                begin = i + 1
+                close, escaped = _string_end(b, begin, end)
                 if close < 0:
                     break
-                if slot >= 0:
-                    begins[slot, row] = i
-                    sizes[slot, row] = close - i
-                    tags[slot, row] = ESCAPED if escaped else STRING
+                tag = ESCAPED if escaped else STRING
                 i = close + 1
             else:
                 if c == 123 or c == 91:
                     close = value_end(b, i, end)
                     tag = NESTED
                 else:
-                    close, tag = _scalar_end(b, i, end)
+                    close, tag = _plain_integer_end(b, i, end)
+                    if close < 0:
+                        close, tag = _scalar_end(b, i, end)
                 if close < 0:
                     break
-                if slot >= 0:
-                    begins[slot, row] = i
-                    sizes[slot, row] = close - i
-                    tags[slot, row] = tag
                 i = close
-            if i < end and b[i] <= 32:
-                i = _after_space(b, i, end)
+            if slot >= 0:
+                begins[slot, row] = begin
+                sizes[slot, row] = close - begin
+                tags[slot, row] = tag
             if i >= end:
                 break
             member += 1
-            if b[i] == 44:
-                i += 1
-                if i < end and b[i] <= 32:
-                    i = _after_space(b, i, end)
-                continue
-            if b[i] == 125 and (i + 1 == end or _after_space(b, i + 1, end) == end):
-                status[row] = CLEAR
-            break
 
 
 @kernel(types.int64(U8))

@@ -223,7 +223,7 @@ def _iso(b: Bytes, i: int, end: int) -> tuple[int, int]:
 @inlined
 def _is_plain(b: Bytes, i: int, size: int) -> bool:
     """Whether a text has the length of YYYY-MM-DDThh:mm:ss[.fff[fff]]Z, its last colon, point and Z."""
-    if (size != 24 and size != 27 and size != 20) or i + 16 > b.size:
+    if (size != 24 and size != 27 and size != 20) or i + 32 > b.size:
         return False
     is_plain: bool = byte_at(b, i + 16) == 58 and byte_at(b, i + size - 1) == 90
     return is_plain and (size == 20 or byte_at(b, i + 19) == 46)
@@ -422,7 +422,7 @@ def _read(
         end = begin + sizes[row]
         is_plain = is_iso and (kind == _STRING or kind == _TEXT or kind == _QUOTED) and _is_plain(b, begin, sizes[row])
         if is_plain and last >= 0:
-            same = equal_bytes(b, last, begin)
+            same = equal_bytes(b, last, begin) & _SAME_MINUTE
             rest_us = _second_us(b, begin, sizes[row])
             if rest_us >= 0 and same == _SAME_MINUTE:
                 values[row] = minute_us + rest_us
