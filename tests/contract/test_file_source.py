@@ -194,6 +194,27 @@ def test_a_record_across_blocks_is_whole(tmp_path: Path) -> None:
     assert {"in/a.log": records} == Reader(tmp_path).read()
 
 
+@pytest.mark.parametrize("kept_blocks", [1, 2, 7])
+def test_a_chunk_that_is_kept_stays_as_it_was(tmp_path: Path, kept_blocks: int) -> None:
+    records = [bytes([65 + number]) * (BLOCK_BYTES - 9) for number in range(7)]
+    (tmp_path / "a.log").write_bytes(b"".join(record + b"\n" for record in records))
+
+    async def read() -> list[bytes]:
+        (split,) = await open_files("in", "*.log", NDJSON, tmp_path).open({})
+        held: list[TextChunk] = []
+        found: list[bytes] = []
+        while isinstance(chunk := await split.read(1000), TextChunk):
+            held.append(chunk)
+            del chunk
+            if len(held) == kept_blocks:
+                found.extend(one.raw(row) for one in held for row in range(one.rows))
+                held.clear()
+        await split.close()
+        return found + [one.raw(row) for one in held for row in range(one.rows)]
+
+    assert records == asyncio.run(read())
+
+
 @pytest.mark.parametrize("ending", [b"\n2\n3\n", b""])
 def test_a_line_beyond_the_limit_is_one_record_cut_one_byte_past_it(tmp_path: Path, ending: bytes) -> None:
     long = b"x" * (RECORD_BYTES_MAX + 3 * BLOCK_BYTES + 17)

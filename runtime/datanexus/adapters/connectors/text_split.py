@@ -12,6 +12,7 @@ first makes nothing; anything else is a record of its own, as the first half can
 
 import csv
 import json
+import sys
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -29,7 +30,10 @@ BLOCK_BYTES = 4 << 20
 HEAD_BYTES = 1024
 DAMAGE_BYTES_MAX = 64 << 10
 _SLACK_BYTES = 64  # zeros behind a block, so that a scanner may load a whole vector
+_SPARE_BYTES = 4 << 10  # for the begun record that the next block starts with
+_OWN_REFERENCES = 3  # to a buffer that no array is a view of: from the pair, a local name and the question itself
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_NO_BYTES = np.empty(0, np.uint8)
 _NONE = np.empty(0, np.int64)
 _NO_FRAMES = Frames(_NONE, _NONE, _NONE, consumed=0)
 
@@ -103,6 +107,7 @@ class TextSplit:
     header: tuple[str, ...] = ()
     position: int = 0
     was_damaged: bool = False
+    _buffers: tuple[Bytes, Bytes] = (_NO_BYTES, _NO_BYTES)
     _data: Bytes = field(default_factory=lambda: np.empty(0, np.uint8))
     _filled: int = 0
     _base: int = -1  # position of _data[0]; below zero before the first block
@@ -195,7 +200,7 @@ class TextSplit:
 
     async def _block(self, left: Bytes) -> _Block:
         """`left` and more bytes behind it."""
-        data = np.empty(len(left) + BLOCK_BYTES + _SLACK_BYTES, np.uint8)
+        data = self._buffer(len(left) + BLOCK_BYTES + _SLACK_BYTES)
         data[: len(left)] = left
         broken = ""
         try:
@@ -206,8 +211,18 @@ class TextSplit:
         data[filled : filled + _SLACK_BYTES] = 0
         return _Block(data[: filled + _SLACK_BYTES], filled, is_last=not count, broken=broken)
 
+    def _buffer(self, size: int) -> Bytes:
+        """Memory for a block: the older of the last two, as its pages are there, unless a chunk of it is still held."""
+        older, newer = self._buffers
+        if len(older) < size or sys.getrefcount(older) > _OWN_REFERENCES:
+            older = np.empty(size + _SPARE_BYTES, np.uint8)
+        self._buffers = (newer, older)
+        return older
+
     def _use(self, block: _Block) -> None:
         self._data, self._filled, self._is_at_end = block.data, block.filled, block.is_last
+        if block.is_last:
+            self._buffers = (_NO_BYTES, _NO_BYTES)  # many splits may be kept at their end
 
     def _framed(self, *, whole: bool) -> Frames:
         frames = self._framer(self._data, self._filled, at_end=whole)
