@@ -202,7 +202,8 @@ class WatermarkSpec(Element):
     delay: Period = Duration(0)
     """How much later than its turn a record may come and still be on time."""
     idle_after: PositivePeriod = Duration(60_000_000)
-    """A split that is read to its end and silent for so long holds the watermark back no more."""
+    """A split that is read to its end and silent for so long holds the watermark back no more. `datanexus run` does not
+    wait: a file at its end holds nothing back, and standard input does until it ends."""
     max_future: PositivePeriod = Duration(3_600_000_000)
     """A record further ahead of the clock goes to quarantine."""
 
