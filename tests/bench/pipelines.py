@@ -28,7 +28,7 @@ def bids(file: Path, file_format: Json, window: Json, dedup_key: Sequence[str]) 
             "sources": [{"name": "bids", "files": {"path": str(file), "format": file_format}}],
             "record": {"fields": fields, "eventTime": "ts"},
             "dedup": {"key": list(dedup_key), "horizon": "5m"},
-            "watermark": {"delay": "31s"},
+            "watermark": {"delay": "61s"},
             "views": [_view("by_auction", "auction", window)],
             "scale": {"partitions": 1},
         },
