@@ -13,8 +13,8 @@ import numpy.typing as npt
 import polars as pl
 
 from tests.bench import prototype_kernels as kernels
+
 # Because: a record can come 60 s late; with less delay its fate hangs on how often the watermark moves.
-# Because: a record can come 60 s late; with less delay its fate hangs on how often the watermark moves, here at batches.
 DELAY_MS, WINDOW_MS, GENERATION_MS = 61_000, 10_000, 300_000
 BATCH_LINES = 65_536
 _FIELDS = (

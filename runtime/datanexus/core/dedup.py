@@ -197,7 +197,9 @@ class Dedup:
         if needed >= 2**32:
             raise OverflowError(f"dedup holds {self._count} fingerprints in one partition; at most 2^32 fit")
         if needed > len(self._log):
-            self._log.resize((max(needed, 2 * len(self._log)), 3), refcheck=False)  # extended in place where it can be
+            grown = np.empty((max(needed, 2 * len(self._log)), 3), np.int64)
+            grown[: self._count] = self._log[: self._count]
+            self._log = grown
         slots = _slots_for(needed, len(self._table))
         if slots > len(self._table):
             self._rebuild(slots)
@@ -366,8 +368,11 @@ def _judge(
 def _insert_all(table: Any, log: Any, count: Any, cells: Any, width: Any) -> None:
     """Enter all of the log into an empty table."""
     mask = np.uint64(table.size - 1)
+    low, cell = np.int64(0), np.int64(0)  # of the cell of the entry before: few divisions are made
     for at in range(count):
-        cell = log[at, 2] // width
+        if not 0 <= log[at, 2] - low < width:
+            cell = log[at, 2] // width
+            low = cell * width
         slot = _home(np.uint64(log[at, 1]), cell) & mask
         while table[slot] != _FREE:
             slot = (slot + _NEXT) & mask
@@ -381,13 +386,17 @@ def _keep_buckets(log: Any, count: Any, width: Any, buckets: Any, kept: Any, end
     """Copy the entries of some buckets (ascending), in order; move the ends of generations along. The new count."""
     new_count = 0
     end = 0
+    low, is_kept = np.int64(2**62), False  # behind every time
     for at in range(count):
         while end < ends.size and ends[end] <= at:
             ends[end] = new_count
             end += 1
-        bucket = log[at, 2] // width
-        index = np.searchsorted(buckets, bucket)
-        if index < buckets.size and buckets[index] == bucket:
+        if not 0 <= log[at, 2] - low < width:  # another bucket than the entry before
+            bucket = log[at, 2] // width
+            low = bucket * width
+            index = np.searchsorted(buckets, bucket)
+            is_kept = index < buckets.size and buckets[index] == bucket
+        if is_kept:
             kept[new_count, 0], kept[new_count, 1], kept[new_count, 2] = log[at, 0], log[at, 1], log[at, 2]
             new_count += 1
     while end < ends.size:
