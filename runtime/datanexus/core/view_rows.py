@@ -35,21 +35,25 @@ def taken(rows: ViewRows, order: Order) -> ViewRows:
     return _taken(rows, order, tuple(column.take(indices) for column in rows.group))
 
 
-def by_pane(rows: ViewRows, pane_us: int) -> Iterator[PaneRows]:
-    """The rows of each pane they fall into, panes ascending. n ≥ 1.
+def by_pane(rows: ViewRows, pane_us: int, selected: Order | None = None) -> Iterator[PaneRows]:
+    """The selected rows (None: all) of each pane they fall into, panes ascending. At least one.
 
-    Cost: nothing is copied when the batch lies in one pane or comes in order of panes.
+    Cost: one copy of the values; none when all rows are selected and lie in one pane or come in order of panes.
     """
-    times = np.ascontiguousarray(rows.event_time_us)
+    times = np.ascontiguousarray(rows.event_time_us if selected is None else rows.event_time_us[selected])
     first, last = int(times.min()) // pane_us, int(times.max()) // pane_us
     if first == last:
-        yield PaneRows(first * pane_us, rows, None)
+        yield PaneRows(first * pane_us, rows if selected is None else _taken(rows, selected, rows.group), selected)
         return
     panes = np.empty(len(times), np.int64)
     in_order = _number_panes(times, pane_us, first, panes)
-    order = None if in_order else _order_of(panes, last - first + 1)
+    order = selected
+    if not in_order:
+        by_number = _order_of(panes, last - first + 1)
+        order = by_number if selected is None else selected[by_number]
+        panes = panes[by_number]
     if order is not None:
-        rows, panes = _taken(rows, order, rows.group), panes[order]
+        rows = _taken(rows, order, rows.group)
     borders = [0, *(np.flatnonzero(np.diff(panes)) + 1).tolist(), len(panes)]
     for start, end in pairwise(borders):
         start_us = (int(panes[start]) + first) * pane_us

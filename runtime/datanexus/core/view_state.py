@@ -16,7 +16,7 @@ from datanexus.core.emission import (
     ViewRows,
     ViewSpec,
 )
-from datanexus.core.view_rows import taken
+from datanexus.core.view_rows import Order
 from datanexus.core.window_state import ENDLESS_US, WindowState
 from datanexus.core.windows.registry import new_window_state
 
@@ -32,9 +32,13 @@ class ViewState:
     def __init__(self, spec: ViewSpec) -> None:
         self._windows = new_window_state(spec)
 
-    def add(self, rows: ViewRows, watermark_us: int) -> Admission:
-        """Fold rows in but for those that are late or belong to no window. `watermark_us`: of the last cut."""
-        return _add(self._windows, rows, watermark_us)
+    def add(self, rows: ViewRows, watermark_us: int, selected: Order | None = None) -> Admission:
+        """Fold rows in but for those that are late or belong to no window.
+
+        `watermark_us`: of the last cut. `selected`: which of the rows count, ascending (None: all); the admission is of
+        these.
+        """
+        return _add(self._windows, rows, watermark_us, selected)
 
     def merge(self, partials: SegmentContents) -> None:
         """Fold in what a first stage drained for this partition. Lateness was judged there."""
@@ -78,9 +82,9 @@ class PartialState:
     def __init__(self, spec: ViewSpec) -> None:
         self._windows = new_window_state(spec)
 
-    def add(self, rows: ViewRows, watermark_us: int) -> Admission:
+    def add(self, rows: ViewRows, watermark_us: int, selected: Order | None = None) -> Admission:
         """As ViewState.add: lateness is judged here, against this partition's watermark."""
-        return _add(self._windows, rows, watermark_us)
+        return _add(self._windows, rows, watermark_us, selected)
 
     def drain(self, partitions: int) -> Partials:
         """What was added since the last call, by the partition of the group key."""
@@ -92,11 +96,13 @@ class PartialState:
         return self._windows.nbytes
 
 
-def _add(windows: WindowState, rows: ViewRows, watermark_us: int) -> Admission:
-    admission = windows.admit(rows.event_time_us, watermark_us)
+def _add(windows: WindowState, rows: ViewRows, watermark_us: int, selected: Order | None) -> Admission:
+    times = rows.event_time_us if selected is None else rows.event_time_us[selected]
+    admission = windows.admit(times, watermark_us)
     refused = admission.late | admission.unassigned
     if refused.any():
-        rows = taken(rows, np.flatnonzero(~refused))
-    if len(rows.event_time_us):
-        windows.add(rows, watermark_us)
+        admitted = np.flatnonzero(~refused)
+        selected = admitted if selected is None else selected[admitted]
+    if len(times if selected is None else selected):
+        windows.add(rows, watermark_us, selected)
     return admission

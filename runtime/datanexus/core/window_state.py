@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from datanexus.core.aggregate import Times
 from datanexus.core.emission import Admission, Emission, Segment, SegmentContents, Segments, ViewRows
+from datanexus.core.view_rows import Order
 
 ENDLESS_US = 2**63 - 1  # a watermark that all times have passed
 WATERMARK = "watermark"  # the segment that holds the watermark of the last cut
@@ -23,8 +24,8 @@ class WindowState(Protocol):
         """Which of n records are refused, given the watermark of the last cut. Changes nothing."""
         ...
 
-    def add(self, rows: ViewRows, watermark_us: int) -> None:
-        """Fold admitted rows in; n ≥ 1. `watermark_us` as in `admit`."""
+    def add(self, rows: ViewRows, watermark_us: int, selected: Order | None) -> None:
+        """Fold admitted rows in, at least one: the selected ones (None: all). `watermark_us` as in `admit`."""
         ...
 
     def merge(self, contents: SegmentContents) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 
 from datanexus.core.dedup import Dedup
 from datanexus.core.emission import Emission, SegmentContents, Segments, ViewRows
-from datanexus.core.view_rows import taken
 from datanexus.core.view_state import Partials, PartialState, ViewState
 from datanexus.engine.program import Prepared, Rows, view_spec
 from datanexus.plan.physical import PhysicalPlan
@@ -63,17 +62,17 @@ class Partition:
                 rows = own[judged.passed]
         passed = count - duplicate - len(too_late)
         views = tuple(
-            self._admit_to_view(view.name, given if rows is None else taken(given, rows), rows, watermark_us)
+            self._admit_to_view(view.name, given, rows, watermark_us)
             for view, given in zip(self._plan.views, prepared.views, strict=True)
         )
         return Verdict(passed, duplicate, too_late, views)
 
     def _admit_to_view(self, name: str, given: ViewRows, rows: Rows | None, watermark_us: int) -> ViewVerdict:
         state = self._partials.get(name) or self._views[name]
-        admission = state.add(given, watermark_us)
+        admission = state.add(given, watermark_us, rows)
         late = np.flatnonzero(admission.late)
         unassigned = int(admission.unassigned.sum())
-        assigned = len(given.event_time_us) - len(late) - unassigned
+        assigned = len(admission.late) - len(late) - unassigned
         return ViewVerdict(assigned, late if rows is None else rows[late], unassigned)
 
     def drain(self, view: str) -> Partials:

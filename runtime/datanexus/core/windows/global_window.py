@@ -23,6 +23,7 @@ from datanexus.core.emission import (
 from datanexus.core.emission_rows import Bounds, RowWriter
 from datanexus.core.key_groups import partition_of
 from datanexus.core.pane_table import Batches, PaneTable, key_order
+from datanexus.core.view_rows import Order, taken
 from datanexus.core.window_state import WATERMARK, watermark_of, watermark_segment
 
 _SEGMENT = "global"
@@ -49,8 +50,8 @@ class GlobalWindow:
         nothing = np.zeros(len(event_time_us), np.bool_)
         return Admission(nothing, nothing)
 
-    def add(self, rows: ViewRows, watermark_us: int) -> None:  # noqa: ARG002
-        self._mark(self._table.add(rows))
+    def add(self, rows: ViewRows, watermark_us: int, selected: Order | None) -> None:  # noqa: ARG002
+        self._mark(self._table.add(rows if selected is None else taken(rows, selected)))
 
     def merge(self, contents: SegmentContents) -> None:
         for batches in contents.values():

@@ -34,7 +34,7 @@ from datanexus.core.emission_rows import Bounds, EmissionBuilder, RowWriter
 from datanexus.core.key_groups import partition_of
 from datanexus.core.key_index import ABSENT, KeyIndex
 from datanexus.core.pane_table import Batches, PaneTable, counters, key_order
-from datanexus.core.view_rows import by_pane
+from datanexus.core.view_rows import Order, by_pane
 from datanexus.core.window_state import ENDLESS_US, WATERMARK, watermark_of, watermark_segment
 from datanexus.core.windows.blocks import Blocks
 from datanexus.core.windows.carried import Carried
@@ -87,9 +87,9 @@ class PanedWindows:
             late &= ~unassigned
         return Admission(late, unassigned)
 
-    def add(self, rows: ViewRows, watermark_us: int) -> None:
+    def add(self, rows: ViewRows, watermark_us: int, selected: Order | None) -> None:
         first_open = self._first_open(watermark_us)
-        for part in by_pane(rows, self._grid.pane_us):
+        for part in by_pane(rows, self._grid.pane_us, selected):
             pane = self._pane(part.start_us, first_open)
             slots = pane.table.add(part.rows, part.origin)
             self._touch(part.start_us, pane, slots)

@@ -28,6 +28,7 @@ from datanexus.core.key_groups import partition_of
 from datanexus.core.key_index import ABSENT, KeyIndex
 from datanexus.core.pane_table import Aggregates, Batches, Groups, key_order, keys_batch, keys_of
 from datanexus.core.session_table import Placement, SessionTable
+from datanexus.core.view_rows import Order, taken
 from datanexus.core.window_state import WATERMARK, watermark_of, watermark_segment
 
 _SEGMENT = "sessions"
@@ -52,7 +53,9 @@ class SessionWindows:
         late = event_time_us <= max(watermark_us - self._lateness_us, NO_WATERMARK)
         return Admission(late, np.zeros(len(late), np.bool_))
 
-    def add(self, rows: ViewRows, watermark_us: int) -> None:  # noqa: ARG002
+    def add(self, rows: ViewRows, watermark_us: int, selected: Order | None) -> None:  # noqa: ARG002
+        if selected is not None:
+            rows = taken(rows, selected)
         keys = self._groups.upsert(rows.key_hashes, rows.group)
         times = np.ascontiguousarray(rows.event_time_us)
         placed = self._place(keys, times, times + self._gap_us)
