@@ -149,7 +149,7 @@ def memory_report(figures: Figures) -> list[str]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
-    parser.add_argument("--records", type=int, default=2_000_000)
+    parser.add_argument("--records", type=int, default=4_000_000)
     parser.add_argument("--repeats", type=int, default=3, help="runs of the engine per figure; the median counts")
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)))
     parser.add_argument("--speed-only", action="store_true")
