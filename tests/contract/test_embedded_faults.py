@@ -347,7 +347,7 @@ def test_a_pipeline_named_like_a_part_of_the_database_is_refused(tmp_path: Path)
 
 def test_a_query_larger_than_the_memory_spills_beside_the_store_and_cleans_up(tmp_path: Path) -> None:
     async def use() -> None:
-        store = open_store(tmp_path / "store.duckdb", memory_bytes=64 << 20)
+        store = open_store(tmp_path / "store.duckdb")
         ordered = "SELECT row_number() OVER (ORDER BY md5(i::VARCHAR)) AS n FROM range(3000000) t(i)"
         sql = f"SELECT max(n) AS top FROM ({ordered})"
         assert [{"top": 3_000_000}] == (await store.query(sql)).to_pylist()

@@ -47,7 +47,8 @@ from datanexus.ports.store import (
 from datanexus.query.connection import PREPARATION
 from datanexus_spec.errors import Conflict, Corrupt, Incompatible, InvalidInput, Unavailable
 
-MEMORY_BYTES = 128 << 20  # DuckDB's buffers; more makes no cut faster, and larger queries spill to disk
+RUN_MEMORY_BYTES = 64 << 20  # DuckDB's buffers while a pipeline runs; more makes no cut faster, larger cuts spill
+QUERY_MEMORY_BYTES = 512 << 20  # while only queries run; larger ones spill to disk
 CHECKPOINT_WAL_BYTES = 64 << 20  # a checkpoint of this much takes about 0.2 s; its cost per row does not depend on it
 
 
@@ -408,7 +409,7 @@ class DuckStore:
         )
 
 
-def open_store(path: Path, *, read_only: bool = False, memory_bytes: int = MEMORY_BYTES) -> DuckStore:
+def open_store(path: Path, *, read_only: bool = False) -> DuckStore:
     """Open a store, or make a new one where there is no file.
 
     read_only: for a second process while no owner holds the file; nothing is written, only the reading calls work.
@@ -422,7 +423,7 @@ def open_store(path: Path, *, read_only: bool = False, memory_bytes: int = MEMOR
             config={
                 "threads": 1,
                 "async_threads": 1,
-                "memory_limit": f"{memory_bytes}B",
+                "memory_limit": f"{QUERY_MEMORY_BYTES if read_only else RUN_MEMORY_BYTES}B",
                 "temp_directory": f"{path}.tmp",
                 "checkpoint_threshold": f"{CHECKPOINT_WAL_BYTES}B",
             }
