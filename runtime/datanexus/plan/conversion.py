@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from datanexus.plan.expression import Call, Case, Cast, Column, Constant, Expression, Literal
+from datanexus.plan.expression import Cast, Constant, Expression, Literal
 from datanexus.plan.functions import DIGITS_MAX, UNBOUNDED_SCALE, common_decimal, integer_decimal, widens
 from datanexus.plan.literals import INT32_MAX, INT64_MAX, LiteralError, read_value
 from datanexus_spec.datatype import (
@@ -142,20 +142,6 @@ def negated(literal: Literal) -> Literal | None:
 def instants(expression: Expression) -> Expression:
     """The expression with a time without zone read in UTC, so that none leaves the expression."""
     return cast(expression, TIMESTAMP) if expression.type.kind is Kind.LOCAL_TIMESTAMP else expression
-
-
-def children_of(expression: Expression) -> tuple[Expression, ...]:
-    """The direct parts of an expression, in the order they are evaluated."""
-    match expression:
-        case Call(arguments=arguments):
-            return arguments
-        case Cast(argument=argument):
-            return (argument,)
-        case Case(branches=branches, otherwise=otherwise):
-            parts = tuple(part for branch in branches for part in branch)
-            return parts if otherwise is None else (*parts, otherwise)
-        case Literal() | Column():
-            return ()
 
 
 def _fold(literal: Literal, target: DataType) -> Literal | None:

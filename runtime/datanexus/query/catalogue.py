@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from datanexus.plan.physical import PhysicalPlan
-from datanexus.query.sqltype import BOOL, INT8, OPAQUE, TEXT, TIMESTAMPTZ, Base, SqlType, numeric, type_of_column
+from datanexus.query.sqltype import BOOL, INT8, OPAQUE, TEXT, TIMESTAMPTZ, Base, SqlType, numeric
 
 Columns = tuple[tuple[str, SqlType], ...]
 _OF_DUCKDB = {
@@ -50,18 +49,6 @@ class Catalogue:
 def sql_schema(pipeline: str) -> str:
     """The schema of a pipeline's views in SQL: its name with dashes as underscores."""
     return pipeline.replace("-", "_")
-
-
-def catalogue_of_plans(plans: Iterable[PhysicalPlan]) -> Catalogue:
-    """The views of pipelines, as the store makes them."""
-    relations: dict[tuple[str, str], Columns] = {}
-    for plan in plans:
-        for view in plan.views:
-            groups = [(name, type_of_column(data_type)) for name, data_type in view.group_by]
-            figures = [(named.name, type_of_column(named.aggregate.type)) for named in view.aggregates]
-            bounds = [("window_start", TIMESTAMPTZ), ("window_end", TIMESTAMPTZ)]
-            relations[sql_schema(plan.pipeline), view.name] = (*bounds, *groups, *figures, ("final", BOOL))
-    return Catalogue(relations)
 
 
 def catalogue_of_columns(rows: Iterable[tuple[str, str, str, str]]) -> Catalogue:

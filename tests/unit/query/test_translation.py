@@ -6,14 +6,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from datanexus.plan.planner import plan_pipeline
-from datanexus.query.catalogue import Catalogue, catalogue_of_columns, catalogue_of_plans
+from datanexus.query.catalogue import Catalogue, catalogue_of_columns
 from datanexus.query.connection import PREPARATION
 from datanexus.query.parsing import DEPTH_MAX, QueryError
 from datanexus.query.sqltype import BOOL, INT4, INT8, OPAQUE, TEXT, TIMESTAMPTZ, numeric
 from datanexus.query.translation import translate
 from datanexus_spec.errors import InvalidInput
-from tests.unit.plan.pipelines import pipeline, view
 
 TRAFFIC = (
     ("window_start", TIMESTAMPTZ),
@@ -168,21 +166,6 @@ def test_a_refusal_stands_where_the_cause_is(sql: str, line: int, column: int) -
     error = refusal(sql)
     assert (line, column) == (error.line, error.column)
     assert error.message.startswith(f"query, line {line}, column {column}: ")
-
-
-def test_the_catalogue_of_a_plan_has_the_columns_the_store_makes() -> None:
-    sums = [{"name": "n", "expr": "count(*)"}, {"name": "total", "expr": "sum(bytes)"}]
-    planned = plan_pipeline(pipeline(views=[view("traffic", ["path"], aggregates=sums)]))
-    columns = catalogue_of_plans([planned]).relations["web_traffic", "traffic"]
-    expected = [
-        ("window_start", TIMESTAMPTZ),
-        ("window_end", TIMESTAMPTZ),
-        ("path", TEXT),
-        ("n", INT8),
-        ("total", numeric(0)),
-        ("final", BOOL),
-    ]
-    assert expected == list(columns)
 
 
 def test_the_catalogue_of_a_database_reads_duckdbs_types() -> None:

@@ -7,7 +7,6 @@ is for people. `format` says which version wrote the folder and is read before a
 import fcntl
 import json
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,39 +68,6 @@ def open_data_folder(path: Path, *, read_only: bool = False) -> DataFolder:
         os.close(descriptor)
         raise
     return DataFolder(path, descriptor)
-
-
-def clear_data_folder(path: Path) -> None:
-    """Remove all that DataNexus keeps in a folder that nobody holds, and nothing else (`--fresh`).
-
-    Raises: Unavailable (held, not writable), Incompatible, InvalidInput as `open_data_folder`.
-    """
-    if not path.exists():
-        return
-    folder = open_data_folder(path)
-    try:
-        for name in _CONTENT:
-            if name != "lock":
-                _remove(path / name)
-    except OSError as error:
-        raise os_fault(error, "cannot clear the data folder", path) from error
-    finally:
-        folder.close()
-
-
-def holder_pid(path: Path) -> int | None:
-    """The process that holds the folder; None if there is none. Changes nothing."""
-    try:
-        descriptor = os.open(path / "lock", os.O_RDWR)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _pid_in(descriptor)
-    finally:
-        os.close(descriptor)
-    return None
 
 
 def _check_format(path: Path) -> None:
@@ -177,10 +143,3 @@ def _pid_in(descriptor: int) -> int | None:
         return None
     pid = content.get("pid") if isinstance(content, dict) else None
     return pid if isinstance(pid, int) else None
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
