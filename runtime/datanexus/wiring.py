@@ -101,23 +101,6 @@ async def run_pipelines(
     return tuple(summaries)
 
 
-@asynccontextmanager
-async def stored_results(data: Path) -> AsyncIterator[DuckStore]:
-    """The results in a data folder, for `query` and `quarantine`; writes nothing.
-
-    Raises: Unavailable when there is no such folder, or another process holds it.
-    """
-    folder = open_data_folder(data, read_only=True)
-    try:
-        store = open_store(folder.store_path, read_only=True)
-        try:
-            yield store
-        finally:
-            await store.close()
-    finally:
-        folder.close()
-
-
 def reach_of(failpoint: str) -> Reach:
     """What reaching a failpoint does: end the process at the named one, at its n-th time (`name@n`); else nothing."""
     name, _, nth = failpoint.partition("@")

@@ -14,7 +14,8 @@ import psutil
 
 from datanexus.engine.worker import Progress
 from datanexus.pipeline_files import read_pipelines
-from datanexus.wiring import RunSettings, run_pipelines, stored_results
+from datanexus.stored_results import stored_results
+from datanexus.wiring import RunSettings, run_pipelines
 
 
 def main() -> None:

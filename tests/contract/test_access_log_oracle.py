@@ -17,7 +17,8 @@ import yaml
 
 from datanexus.engine.reader import CutSchedule
 from datanexus.pipeline_files import read_pipelines
-from datanexus.wiring import RunSettings, run_pipelines, stored_results
+from datanexus.stored_results import stored_results
+from datanexus.wiring import RunSettings, run_pipelines
 from tests.reference import sketches
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from datanexus.wiring import stored_results
+from datanexus.stored_results import stored_results
 from tests.property.streams import Case, generate
 from tests.reference.comparison import expected_rows, file_problems, row_key, row_problems, tuples_of
 from tests.reference.description import Cut, Outcome

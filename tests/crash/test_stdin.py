@@ -13,7 +13,7 @@ import pytest
 from datanexus.adapters.embedded.log import open_log
 from datanexus.ports.failpoint import failpoints
 from datanexus.ports.log import Log
-from datanexus.wiring import stored_results
+from datanexus.stored_results import stored_results
 from tests.crash.scenario import DEADLINE_S, KILLED, ROOT
 
 SOAK = os.environ.get("DATANEXUS_SOAK") == "1"

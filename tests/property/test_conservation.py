@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from datanexus.pipeline_files import read_pipelines
-from datanexus.wiring import RunSettings, run_pipelines, stored_results
+from datanexus.stored_results import stored_results
+from datanexus.wiring import RunSettings, run_pipelines
 
 SEED = int(os.environ.get("DATANEXUS_SEED", random.SystemRandom().randrange(10**6)))
 LINES = 100_000 if os.environ.get("DATANEXUS_PROFILE") == "short" else 1_000_000

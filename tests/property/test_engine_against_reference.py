@@ -23,6 +23,7 @@ from datanexus.adapters.embedded.store import open_store
 from datanexus.engine.reader import CutSchedule
 from datanexus.pipeline_files import read_pipelines
 from datanexus.ports.store import Cut, CutRecord, OutboxEntry
+from datanexus.stored_results import stored_results
 from tests.property.streams import Case, coverage, generate
 from tests.reference import description
 from tests.reference.comparison import Rows, expected_rows, file_problems, row_key, row_problems, tuples_of
@@ -168,7 +169,7 @@ async def _run(case: Case, file: Path, phase: Phase, recorded: Recorded) -> None
 
 
 async def _read_back(case: Case, folder: Path, recorded: Recorded) -> None:
-    async with wiring.stored_results(folder / "data") as store:
+    async with stored_results(folder / "data") as store:
         recorded.logged = await store.cuts("random", 0)
         recorded.counters = await store.counters("random")
         for view in case.pipeline.views:

@@ -14,7 +14,7 @@ from datanexus.cli.message import reporting, result, result_bytes
 from datanexus.cli.result_format import ResultFormat
 from datanexus.cli.rows import encoded, refuse_binary_on_terminal
 from datanexus.ports.store import QuarantineCount, QuarantineEntry
-from datanexus.wiring import stored_results
+from datanexus.stored_results import stored_results
 from datanexus_spec.errors import InvalidInput
 
 RAW_SHOWN_BYTES = 2_000  # of a record on a terminal; --raw writes all of it

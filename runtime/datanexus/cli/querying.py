@@ -11,7 +11,7 @@ from datanexus.cli.result_format import ResultFormat
 from datanexus.cli.rows import encoded, refuse_binary_on_terminal
 from datanexus.query.catalogue import catalogue_of_columns
 from datanexus.query.translation import translate
-from datanexus.wiring import stored_results
+from datanexus.stored_results import stored_results
 
 # The views of all pipelines; the store's own tables are in a schema that starts with an underscore.
 _COLUMNS_SQL = """

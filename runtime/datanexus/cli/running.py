@@ -14,7 +14,8 @@ from datanexus.cli.progress import ProgressDisplay
 from datanexus.cli.rows import table_text
 from datanexus.cli.summary import summary_fields, summary_text
 from datanexus.pipeline_files import PlannedPipeline, read_pipelines
-from datanexus.wiring import FAILPOINT_VARIABLE, RunSettings, RunSummary, run_pipelines, stored_results
+from datanexus.stored_results import stored_results
+from datanexus.wiring import FAILPOINT_VARIABLE, RunSettings, RunSummary, run_pipelines
 
 EXIT_QUARANTINE = 3
 

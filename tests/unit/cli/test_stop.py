@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from datanexus.wiring import stored_results
+from datanexus.stored_results import stored_results
 
 ROWS = 800_000
 STOP_S = 5.0  # what SIGTERM may take; Kubernetes and people wait no longer

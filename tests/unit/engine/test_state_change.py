@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from datanexus.pipeline_files import read_pipelines
-from datanexus.wiring import RunSettings, run_pipelines, stored_results
+from datanexus.stored_results import stored_results
+from datanexus.wiring import RunSettings, run_pipelines
 from datanexus_spec.errors import Incompatible
 
 COUNT = {"name": "records", "expr": "count(*)"}
