@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from datanexus.adapters.connectors.factory import open_sink, open_source
+from datanexus.adapters.embedded.allocation import return_freed_memory
 from datanexus.adapters.embedded.blobs import open_blobs
 from datanexus.adapters.embedded.data_folder import DataFolder, open_data_folder
 from datanexus.adapters.embedded.log import open_log
@@ -77,6 +78,7 @@ async def run_pipelines(
     stop: asyncio.Event,
 ) -> tuple[RunSummary, ...]:
     """Run each pipeline to the end of its input, or until `stop`; nothing is started after a stop."""
+    return_freed_memory()
     summaries: list[RunSummary] = []
     reach = reach_of(settings.failpoint)
     folder = open_data_folder(settings.data)
