@@ -38,6 +38,13 @@ def test_what_only_reads_files_loads_neither_kernels_nor_database(arguments: lis
     assert "0 []" == loaded(*arguments)
 
 
+@pytest.mark.parametrize("arguments", [["query", "SELECT 1"], ["quarantine", "list", "nothing"]])
+def test_what_only_reads_results_loads_no_kernels(arguments: list[str], tmp_path: Path) -> None:
+    end = loaded(*arguments, "--data", str(tmp_path / "none"))
+    assert "duckdb" in end
+    assert "numba" not in end
+
+
 def test_a_wrong_command_or_flag_is_invalid_input() -> None:
     assert loaded("frobnicate").startswith("2 ")
     assert loaded("run", SAMPLE, "--nonsense").startswith("2 ")
