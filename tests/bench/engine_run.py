@@ -28,9 +28,13 @@ def run(file: Path, data: Path) -> dict[str, Any]:
     """Run a resource file to the end of its input in an empty data folder."""
     process = psutil.Process()
     memory: dict[int, int] = {}
+    private = 0  # what is not pages of files, such as libraries
 
     def observe(progress: Progress) -> None:
-        memory[progress.records] = process.memory_info().rss
+        nonlocal private
+        found = process.memory_info()
+        memory[progress.records] = found.rss
+        private = max(private, found.rss - found.shared)
 
     pipelines = read_pipelines([file], os.environ)
     outcome = asyncio.run(run_pipelines(pipelines, RunSettings(data=data), observe, asyncio.Event()))[0].outcome
@@ -39,6 +43,7 @@ def run(file: Path, data: Path) -> dict[str, Any]:
         "cuts": outcome.cuts,
         "state_bytes_max": outcome.state_bytes_max,
         "counters": dict(outcome.counters),
+        "private_bytes_max": private,
         "memory": sorted(memory.items()),
     }
 
