@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from datanexus.engine.reader import CutSchedule
 from datanexus.pipeline_files import read_pipelines
 from datanexus.stored_results import stored_results
 from datanexus.wiring import RunSettings, run_pipelines
@@ -174,7 +175,9 @@ def write_lines(path: Path) -> Counter[str]:
 async def run(folder: Path) -> tuple[dict[str, int], Counter[str], dict[str, int]]:
     """Counters, quarantine entries by stage, and what the views' rows add up to."""
     pipelines = read_pipelines([folder / "fuzz.yaml"], {})
-    await run_pipelines(pipelines, RunSettings(data=folder / "data"), lambda _: None, asyncio.Event())
+    # Several cuts in the short run too: nothing is late before the first one.
+    settings = RunSettings(data=folder / "data", schedule=CutSchedule(quantum_rows=8_192, cut_rows=20_000))
+    await run_pipelines(pipelines, settings, lambda _: None, asyncio.Event())
     async with stored_results(folder / "data") as store:
         counters = dict(await store.counters("fuzz"))
         stages: Counter[str] = Counter()
