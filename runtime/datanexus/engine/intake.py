@@ -4,6 +4,7 @@ What is refused on the way goes to the quarantine lane with its raw bytes; every
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -62,7 +63,12 @@ class Intake:
         prepared = self._program.prepare(decoded.records, decoded.event_time_us)
         self.accounts.add(FILTERED, prepared.filtered)
         for rejection in prepared.failures:
-            self._quarantine(opened, chunk, _at_row(rejection, decoded.rows), int(decoded.event_time_us[rejection.row]))
+            self._quarantine(
+                opened,
+                chunk,
+                replace(rejection, row=int(decoded.rows[rejection.row])),
+                int(decoded.event_time_us[rejection.row]),
+            )
         self._admit(opened, chunk, decoded.rows, prepared, watermark_us)
 
     def quarantined(self) -> pa.RecordBatch:
@@ -145,18 +151,6 @@ class Intake:
         position = int(chunk.positions[rejection.row])
         raw = raw_of(chunk, rejection.row)
         self._quarantined.append(_quarantine_row(opened.name, position, rejection, event_time_us, raw))
-
-
-def _at_row(rejection: Rejection, rows: Rows) -> Rejection:
-    """The same rejection, its row counted in the chunk instead of in the decoded records."""
-    return Rejection(
-        row=int(rows[rejection.row]),
-        stage=rejection.stage,
-        reason=rejection.reason,
-        message=rejection.message,
-        subject=rejection.subject,
-        values=rejection.values,
-    )
 
 
 def _quarantine_row(

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from datanexus.core.emission import NO_WATERMARK, Emission, Session
+from datanexus.core.emission import NO_WATERMARK, Emission
 from datanexus.core.watermark import merged_watermark
 from datanexus.engine.program import view_spec
 from datanexus.engine.reader import CutSchedule, OpenSplit, logged_splits
 from datanexus.engine.recovery import PipelineState, recover
 from datanexus.engine.snapshot import Captured, Snapshots
-from datanexus.plan.physical import PhysicalPlan
+from datanexus.plan.physical import PhysicalPlan, SessionPlan
 from datanexus.ports.blob import Blobs
 from datanexus.ports.sink import Sink
 from datanexus.ports.source import Source
@@ -307,8 +307,7 @@ class Worker:
 def final_offset_us(plan: PhysicalPlan, view_name: str) -> int:
     """A row is final when window_end + this ≤ watermark: sessions end where the last record may still touch them."""
     view = next(view for view in plan.views if view.name == view_name)
-    is_session = isinstance(view_spec(view).window, Session)
-    return view.allowed_lateness_us - (0 if is_session else 1)
+    return view.allowed_lateness_us - (0 if isinstance(view.window, SessionPlan) else 1)
 
 
 def _changes(emissions: Sequence[Mapping[str, Emission]]) -> tuple[ViewChanges, ...]:

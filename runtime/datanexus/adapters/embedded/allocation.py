@@ -9,9 +9,8 @@ import ctypes
 
 import pyarrow as pa
 
-MAPPING_BYTES = (
-    4 << 20
-)  # a block from this size on is a mapping of its own; columns of a cut are smaller and are reused
+# A block from this size on is a mapping of its own; the columns of a cut are smaller and are reused.
+MAPPING_BYTES = 4 << 20
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 
 
