@@ -247,7 +247,8 @@ def _read_definitions(view: ViewPlan, plan: PhysicalPlan) -> list[Expression]:
 def _dedup_text(plan: PhysicalPlan) -> str:
     if plan.dedup is None:
         return "none"
-    return f"{', '.join(plan.dedup.key)} within {duration_text(plan.dedup.horizon_us)}"
+    keys = ", ".join(f"{name} ({plan.record_schema.type_of(name)})" for name in plan.dedup.key)
+    return f"{keys} within {duration_text(plan.dedup.horizon_us)}"
 
 
 def _key_text(layout: Layout) -> str:
