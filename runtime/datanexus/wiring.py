@@ -18,22 +18,21 @@ from datanexus.adapters.embedded.allocation import return_freed_memory
 from datanexus.adapters.embedded.blobs import open_blobs
 from datanexus.adapters.embedded.data_folder import DataFolder, open_data_folder
 from datanexus.adapters.embedded.log import open_log
-from datanexus.adapters.embedded.store import DuckStore, open_store
+from datanexus.adapters.embedded.store import open_store
 from datanexus.engine.accounting import IN, QUARANTINED
+from datanexus.engine.agreement import Storage, agree_on_state, forget, forget_log, record_of
 from datanexus.engine.reader import CutSchedule
-from datanexus.engine.snapshot import Snapshots
-from datanexus.engine.worker import Outcome, Ports, Progress, Worker, WorkerSettings
+from datanexus.engine.running import Outcome, Progress, run_to_end
+from datanexus.engine.worker import Ports, Worker, WorkerSettings
 from datanexus.pipeline_files import PlannedPipeline
-from datanexus.plan.change import Layout, judge_change, layout_of, permitted
 from datanexus.plan.physical import PhysicalPlan
-from datanexus.plan.planner import plan_pipeline
 from datanexus.ports.blob import Blobs
 from datanexus.ports.failpoint import Reach, guarded
 from datanexus.ports.log import Log
 from datanexus.ports.sink import Sink
 from datanexus.ports.source import Source
-from datanexus.ports.store import PipelineRecord, Store
-from datanexus_spec.pipeline import Pipeline
+from datanexus.ports.store import Store
+from datanexus_spec.errors import InvalidInput
 
 FAILPOINT_VARIABLE = "DATANEXUS_FAILPOINT"  # `store.commit:after@3`: the process ends itself there, the third time
 
@@ -78,28 +77,17 @@ async def run_pipelines(
     stop: asyncio.Event,
 ) -> tuple[RunSummary, ...]:
     """Run each pipeline to the end of its input, or until `stop`; nothing is started after a stop."""
-    return_freed_memory()
     summaries: list[RunSummary] = []
-    reach = reach_of(settings.failpoint)
-    folder = open_data_folder(settings.data)
-    try:
-        async with _opened_store(folder) as store:
-            for pipeline in pipelines:
-                if stop.is_set():
-                    break
-                log = open_log(folder.log_path, pipeline.plan.pipeline)
-                try:
-                    adapters = _Adapters(
-                        store=guarded(store, Store, reach),
-                        blobs=guarded(open_blobs(folder.blobs_path), Blobs, reach),
-                        log=guarded(log, Log, reach),
-                        reach=reach,
-                    )
-                    summaries.append(await _run_one(pipeline, settings, adapters, observe, stop))
-                finally:
-                    await log.close()
-    finally:
-        folder.close()
+    async with opened_adapters(settings.data, settings.failpoint) as adapters:
+        for pipeline in pipelines:
+            if stop.is_set():
+                break
+            log = open_log(adapters.folder.log_path, pipeline.plan.pipeline)
+            try:
+                storage = adapters.storage(pipeline, log)
+                summaries.append(await _run_one(pipeline, settings, storage, observe, stop))
+            finally:
+                await log.close()
     return tuple(summaries)
 
 
@@ -116,146 +104,82 @@ def reach_of(failpoint: str) -> Reach:
     return reach
 
 
-@asynccontextmanager
-async def _opened_store(folder: DataFolder) -> AsyncIterator[DuckStore]:
-    store = open_store(folder.store_path)
-    try:
-        yield store
-    finally:
-        await store.close()
-
-
 async def _run_one(
     pipeline: PlannedPipeline,
     settings: RunSettings,
-    adapters: "_Adapters",
+    storage: Storage,
     observe: Callable[[Progress], None],
     stop: asyncio.Event,
 ) -> RunSummary:
     """One pipeline from claim to close."""
     started_s = time.monotonic()
-    plan = await _agree_on_state(pipeline, settings, adapters)
-    worker = Worker(plan, adapters.ports(plan, pipeline.folder), _worker_settings(settings), observe)
-    await worker.start(_record(pipeline.resource, plan))
+    _refuse_http(pipeline.plan)
+    worker_settings = WorkerSettings(time.time_ns() // 1000, settings.schedule, settings.snapshot_every_cuts)
+    if settings.fresh:
+        await forget(pipeline.plan, storage)
+        await forget_log(pipeline.plan, storage.log)
+    plan = await agree_on_state(pipeline.resource, pipeline.plan, storage, worker_settings)
+    worker = Worker(plan, storage.ports_of(plan), worker_settings)
+    await worker.start(record_of(pipeline.resource, plan))
     try:
-        outcome = await worker.run(stop)
+        outcome = await run_to_end(worker, stop, observe)
     finally:
         await worker.close()
     return RunSummary(
         plan=plan,
         outcome=outcome,
-        totals=await adapters.store.counters(plan.pipeline),
+        totals=await storage.store.counters(plan.pipeline),
         notices=tuple(worker.notices),
         seconds=time.monotonic() - started_s,
     )
 
 
+def _refuse_http(plan: PhysicalPlan) -> None:
+    for source in plan.sources:
+        if source.http is not None:
+            raise InvalidInput(
+                f"pipeline {plan.pipeline}: source {source.name} takes records by HTTP, which has no end to run to",
+                reason="NeedsUp",
+                hint="serve it with `datanexus up`",
+            )
+
+
 @dataclass(frozen=True, slots=True)
-class _Adapters:
+class Adapters:
+    """The open adapters of one data folder; gives each pipeline its own view of them."""
+
+    folder: DataFolder
     store: Store
-    blobs: Blobs
-    log: Log
     reach: Reach
 
-    def ports(self, plan: PhysicalPlan, folder: Path) -> Ports:
-        """Everything a worker of this plan needs; relative paths count from the pipeline file's folder."""
-        return Ports(
-            store=self.store,
-            blobs=self.blobs,
-            sources=[guarded(open_source(source, folder, self.log), Source, self.reach) for source in plan.sources],
-            sinks={sink.name: guarded(open_sink(sink, folder), Sink, self.reach) for sink in plan.sinks},
-        )
+    def storage(self, pipeline: PlannedPipeline, log: Log) -> Storage:
+        """Where a pipeline's state is; relative paths count from the pipeline file's folder."""
+        guarded_log = guarded(log, Log, self.reach)
+
+        def ports_of(plan: PhysicalPlan) -> Ports:
+            sources = [open_source(source, pipeline.folder, guarded_log) for source in plan.sources]
+            return Ports(
+                store=self.store,
+                blobs=blobs,
+                sources=[guarded(source, Source, self.reach) for source in sources],
+                sinks={sink.name: guarded(open_sink(sink, pipeline.folder), Sink, self.reach) for sink in plan.sinks},
+            )
+
+        blobs = guarded(open_blobs(self.folder.blobs_path), Blobs, self.reach)
+        return Storage(self.store, blobs, guarded_log, ports_of)
 
 
-async def _agree_on_state(pipeline: PlannedPipeline, settings: RunSettings, adapters: _Adapters) -> PhysicalPlan:
-    """Compare the plan with what is stored; start over where that is asked for, else bring the state to a snapshot that
-    the new plan can load. Raises: Incompatible, with nothing changed."""
-    name = pipeline.plan.pipeline
-    if settings.fresh:
-        await _forget(pipeline, adapters)
-        await _forget_log(pipeline, adapters)
-    stored = await adapters.store.pipeline(name)
-    if stored is None:
-        return pipeline.plan
-    layout = Layout.from_json(stored.layout)
-    plan = plan_pipeline(pipeline.resource, stored_layout=layout)
-    change = pipeline.resource.spec.state_change
-    action = permitted(
-        name,
-        judge_change(layout, plan),
-        action=change.action if change else None,
-        from_revision=change.origin if change else None,
-    )
-    if action != "Continue":
-        await _forget(pipeline, adapters, goes_on=action == "Reset")
-        return pipeline.plan
-    if stored.revision != plan.revision:
-        await _settle(stored, pipeline, settings, adapters)
-    return plan
-
-
-async def _forget(pipeline: PlannedPipeline, adapters: _Adapters, *, goes_on: bool = False) -> None:
-    """Remove what earlier runs of a pipeline left: snapshots, sink files, rows. With `goes_on` the next run reads from
-    where the last cut stood.
-
-    The store goes last: after a crash in between, the next start finds it and does all of this again.
-    """
-    name = pipeline.plan.pipeline
-    cuts = await adapters.store.cuts(name, 0)
-    for blob in await adapters.blobs.names(f"{name}/"):
-        await adapters.blobs.delete(blob)
-    for sink in adapters.ports(pipeline.plan, pipeline.folder).sinks.values():
-        await sink.clear()
-    if goes_on and cuts:
-        await Snapshots(adapters.blobs, name).store_empty(cuts[-1].splits, pipeline.plan.fingerprint)
-    await adapters.store.forget(name)
-
-
-async def _forget_log(pipeline: PlannedPipeline, adapters: _Adapters) -> None:
-    """`--fresh` alone gives up what only the log has; a rebuild replays it."""
-    for source in pipeline.plan.sources:
-        await adapters.log.trim(source.name, await adapters.log.end(source.name))
-
-
-async def _settle(
-    stored: PipelineRecord, pipeline: PlannedPipeline, settings: RunSettings, adapters: _Adapters
-) -> None:
-    """No cut is replayed by another revision: the stored one recovers to its last cut and leaves a snapshot there.
-
-    Where that snapshot stands already the old sources are not opened: they may be what was mistaken in the old spec.
-    """
-    if await _is_settled(stored.name, adapters):
-        return
-    resource = Pipeline.model_validate_json(stored.spec)
-    plan = plan_pipeline(resource, stored_layout=Layout.from_json(stored.layout))
-    worker = Worker(plan, adapters.ports(plan, pipeline.folder), _worker_settings(settings), lambda _: None)
-    await worker.start(stored)
+@asynccontextmanager
+async def opened_adapters(data: Path, failpoint: str) -> AsyncIterator[Adapters]:
+    """Take a data folder and open what is in it."""
+    return_freed_memory()
+    folder = open_data_folder(data)
     try:
-        await worker.snapshot_now()
+        reach = reach_of(failpoint)
+        store = open_store(folder.store_path)
+        try:
+            yield Adapters(folder, guarded(store, Store, reach), reach)
+        finally:
+            await store.close()
     finally:
-        await worker.close()
-
-
-async def _is_settled(pipeline: str, adapters: _Adapters) -> bool:
-    cuts = await adapters.store.cuts(pipeline, 0)
-    if not cuts:
-        return True
-    newest = await Snapshots(adapters.blobs, pipeline).newest(cuts[-1].seq)
-    return newest is not None and newest.seq == cuts[-1].seq
-
-
-def _record(resource: Pipeline, plan: PhysicalPlan) -> PipelineRecord:
-    return PipelineRecord(
-        name=plan.pipeline,
-        revision=plan.revision,
-        spec=resource.model_dump_json(by_alias=True, exclude_unset=True),
-        layout=layout_of(plan).to_json(),
-    )
-
-
-def _worker_settings(settings: RunSettings) -> WorkerSettings:
-    return WorkerSettings(
-        reference_us=time.time_ns() // 1000,
-        schedule=settings.schedule,
-        snapshot_every_cuts=settings.snapshot_every_cuts,
-    )
+        folder.close()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from datanexus.cli import wording
-from datanexus.engine.worker import Progress
+from datanexus.engine.running import Progress
 
 SECOND_US = 1_000_000
 WINDOW_S = 5.0  # the rate is of the last seconds, so that it follows what happens

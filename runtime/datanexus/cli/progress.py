@@ -10,7 +10,7 @@ from rich.text import Text
 
 from datanexus.cli.message import Messages
 from datanexus.cli.pace import Pace, Reading
-from datanexus.engine.worker import Progress
+from datanexus.engine.running import Progress
 
 INTERVAL_S = {"terminal": 0.2, "json": 1.0}
 

@@ -53,6 +53,16 @@ class Reader:
     def rows_since_cut(self) -> int:
         return sum(opened.read for opened in self.splits)
 
+    @property
+    def is_cut_full(self) -> bool:
+        """Whether the open cut takes no more records."""
+        return self.rows_since_cut >= self._schedule.cut_rows
+
+    @property
+    def clocks(self) -> Mapping[SplitName, SplitClock]:
+        """Where each split is in time."""
+        return {opened.name: opened.clock for opened in self.splits}
+
     def next_quantum(self) -> tuple[OpenSplit, int] | None:
         """Whom to read next and how much; None when the cut is full or all splits are at their end."""
         room = self._schedule.cut_rows - self.rows_since_cut
@@ -64,10 +74,27 @@ class Reader:
         chosen = min(unfinished, key=lambda opened: (opened.clock.watermark_us, opened.name))
         return chosen, min(self._schedule.quantum_rows, room)
 
-    async def read(self, opened: OpenSplit, rows: int) -> AsyncIterator[Chunk | Damage]:
-        """Up to `rows` records of one split; marks it finished when it ends before."""
+    def next_ready(self) -> tuple[OpenSplit, int] | None:
+        """While following: whom to read next and how much; None when the cut is full or no split has records now."""
+        room = self._schedule.cut_rows - self.rows_since_cut
+        ready = [opened for opened in self.splits if opened.split.ready] if room > 0 else []
+        if not ready:
+            return None
+        chosen = min(ready, key=lambda opened: (opened.clock.watermark_us, opened.name))
+        if chosen.at_end:
+            chosen.clock = chosen.clock.reopened()
+        return chosen, min(self._schedule.quantum_rows, room)
+
+    def add(self, split: Split, source: int) -> None:
+        """A split that was found while following; it holds nothing back until its first record."""
+        opened = OpenSplit(split, source, SplitClock().idle())
+        self._by_name[opened.name] = opened
+        self.splits = sorted(self._by_name.values(), key=lambda other: other.name)
+
+    async def read(self, opened: OpenSplit, rows: int, *, following: bool = False) -> AsyncIterator[Chunk | Damage]:
+        """Up to `rows` records of one split; marks it finished when it ends before. `following`: only what is there."""
         left = rows
-        while left > 0:
+        while left > 0 and (not following or opened.split.ready):
             chunk = await opened.split.read(left)
             if chunk is None:
                 opened.clock = opened.clock.finished()

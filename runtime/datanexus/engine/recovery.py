@@ -46,6 +46,11 @@ class PipelineState:
         self.watermark_us = watermark_us
         return [partition.advance(watermark_us) for partition in self.partitions]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the state arrays."""
+        return sum(partition.nbytes for partition in self.partitions)
+
     def start_cut(self) -> None:
         """Begin the next cut."""
         self.reader.start_cut()
@@ -84,7 +89,6 @@ async def recover(
     )
     for cut in cuts:
         await _replay(state, cut)
-    state.reader.reopen()
     return state
 
 

@@ -1,20 +1,22 @@
-"""The life of one pipeline in one process: claim, recover, then cut after cut to the end of its input.
+"""One pipeline in one process: claim, recover, and what a cut is made of.
 
-    claim ─▶ recover ─▶ publish what is left in the outbox ─▶ ( read ─▶ cut ─▶ publish ─▶ snapshot )* ─▶ terminal cut
+    start: claim ─▶ recover ─▶ publish what is left in the outbox
+    a cut: read_quantum* ─▶ commit (partitions advance, one transaction holds all, sinks are told, perhaps a snapshot)
 
-The order inside a cut: partitions advance, one transaction holds everything, then sinks are told, then the snapshot
-follows in the background. A stop abandons the open cut, as cuts keep to their schedule.
+Who decides when to read and when to cut is not here: `running` goes to the end of the input at fixed counts,
+`following` goes on for ever by time.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from datanexus.core.emission import NO_WATERMARK, Emission
-from datanexus.core.watermark import merged_watermark
+from datanexus.core.watermark import MergedWatermark, merged_watermark
 from datanexus.engine.program import view_spec
 from datanexus.engine.reader import CutSchedule, OpenSplit, logged_splits
 from datanexus.engine.recovery import PipelineState, recover
@@ -50,48 +52,30 @@ class WorkerSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a run is, for people. `holder`: the split that decides how far the watermark is."""
+class CutMade:
+    """A cut that was committed. `emissions`: per partition, by view."""
 
-    pipeline: str
-    records: int
-    read_bytes: int
-    total_bytes: int | None
-    watermark_us: int
     seq: int
-    holder: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended. `counters` are of this run; `finished` is false after a stop."""
-
-    finished: bool
-    records: int
-    cuts: int
-    replayed_cuts: int
     watermark_us: int
     counters: Mapping[str, int]
-    state_bytes_max: int
+    emissions: Sequence[Mapping[str, Emission]]
 
 
 class Worker:
-    """Runs one plan. Order of calls: `start`, `run`, `close`."""
+    """The state of one plan and its cuts. Order of calls: `start`, then `read_quantum` and `commit`, `close`."""
 
-    def __init__(
-        self, plan: PhysicalPlan, ports: Ports, settings: WorkerSettings, observe: Callable[[Progress], None]
-    ) -> None:
-        self._plan = plan
+    def __init__(self, plan: PhysicalPlan, ports: Ports, settings: WorkerSettings) -> None:
+        self.plan = plan
+        self.counters: Counter[str] = Counter()
+        self.cuts = 0
+        self.state_bytes_max = 0
         self._ports = ports
         self._settings = settings
-        self._observe = observe
+        self._reference_us = settings.reference_us
         self._snapshots = Snapshots(ports.blobs, plan.pipeline)
         self._snapshot_task: asyncio.Task[None] | None = None
         self._snapshot_started_s = time.monotonic()
         self._snapshot_cost_s = 0.0
-        self._counters: dict[str, int] = {}
-        self._cuts = 0
-        self._state_bytes_max = 0
         self._fence: Fence
         self._state: PipelineState
 
@@ -106,34 +90,18 @@ class Worker:
 
     async def start(self, record: PipelineRecord) -> None:
         """Take ownership and bring the state back to the last cut."""
-        offsets = {view.name: final_offset_us(self._plan, view.name) for view in self._plan.views}
-        views = [view_spec(view) for view in self._plan.views]
+        offsets = {view.name: final_offset_us(self.plan, view.name) for view in self.plan.views}
+        views = [view_spec(view) for view in self.plan.views]
         self._fence = await self._ports.store.claim(record, views, offsets)
         self._state = await recover(
-            self._plan,
+            self.plan,
             self._fence,
             store=self._ports.store,
             snapshots=self._snapshots,
             sources=self._ports.sources,
             schedule=self._settings.schedule,
         )
-        await self._publish(await self._ports.store.outbox(self._plan.pipeline))
-
-    async def run(self, stop: asyncio.Event) -> Outcome:
-        """Read to the end of the input, or until `stop`."""
-        finished = await self._read_all(stop)
-        if finished and (self._cuts or not await self._ports.store.is_terminal(self._plan.pipeline)):
-            await self._commit_terminal()
-        await self.snapshot_now()
-        return Outcome(
-            finished=finished,
-            records=self._counters.get("in", 0),
-            cuts=self._cuts,
-            replayed_cuts=self._state.replayed_cuts,
-            watermark_us=self._state.watermark_us,
-            counters=dict(self._counters),
-            state_bytes_max=self._state_bytes_max,
-        )
+        await self._publish(await self._ports.store.outbox(self.plan.pipeline))
 
     async def snapshot_now(self) -> None:
         """Store the state of the last cut and wait for it; nothing to do when that is stored already.
@@ -151,45 +119,31 @@ class Worker:
             self._snapshot_task.cancel()
         await self._state.reader.close()
 
-    async def _read_all(self, stop: asyncio.Event) -> bool:
-        """Cut after cut; true at the end of the input, false when stopped."""
-        stopped = asyncio.ensure_future(stop.wait())
-        try:
-            while not stop.is_set():
-                quantum = self._state.reader.next_quantum()
-                if quantum is not None:
-                    reading = asyncio.ensure_future(self._read_quantum(*quantum))
-                    await asyncio.wait((reading, stopped), return_when=asyncio.FIRST_COMPLETED)
-                    if not reading.done():  # a source may wait for input without end
-                        reading.cancel()
-                        return False
-                    reading.result()
-                    self._report()
-                elif self._state.reader.rows_since_cut:
-                    await self._commit()
-                else:
-                    return True
-            return False
-        finally:
-            stopped.cancel()
-
-    async def _read_quantum(self, opened: OpenSplit, rows: int) -> None:
+    async def read_quantum(self, opened: OpenSplit, rows: int, *, following: bool = False) -> None:
+        """Read up to `rows` records of one split and fold them into the open cut. `following`: only what is there."""
         state = self._state
-        async for chunk in state.reader.read(opened, rows):
-            state.intake.take(opened, chunk, state.watermark_us, self._settings.reference_us)
+        async for chunk in state.reader.read(opened, rows, following=following):
+            state.intake.take(opened, chunk, state.watermark_us, self._reference_us)
 
-    async def _commit(self) -> None:
+    def merged_watermark(self) -> MergedWatermark:
+        """Where a cut made now would move the watermark, and which split decides it."""
+        return merged_watermark(self._state.watermark_us, self._state.reader.clocks)
+
+    def set_reference(self, reference_us: int) -> None:
+        """The clock that maxFuture is judged by, from the cut that opens now on. Nothing may have been read of it."""
+        self._reference_us = reference_us
+
+    async def commit(self) -> CutMade:
         """Close the open cut: one transaction, then the sinks, then perhaps a snapshot."""
         state = self._state
-        self._state_bytes_max = max(self._state_bytes_max, sum(partition.nbytes for partition in state.partitions))
-        clocks = {opened.name: opened.clock for opened in state.reader.splits}
-        watermark_us = merged_watermark(state.watermark_us, clocks).watermark_us
+        self.state_bytes_max = max(self.state_bytes_max, state.nbytes)
+        watermark_us = self.merged_watermark().watermark_us
         emissions = state.advance(watermark_us)
         cut = Cut(
             record=CutRecord(
                 seq=state.seq + 1,
                 watermark_us=watermark_us,
-                reference_us=self._settings.reference_us,
+                reference_us=self._reference_us,
                 splits=state.reader.splits_json(),
                 reads=state.reader.reads_json(),
             ),
@@ -198,34 +152,39 @@ class Worker:
             counters=state.intake.accounts.checked(),
             outbox=self._outbox(emissions, f"{state.seq + 1:012d}"),
         )
-        unpublished = await self._ports.store.commit(self._plan.pipeline, self._fence.epoch, cut)
+        unpublished = await self._ports.store.commit(self.plan.pipeline, self._fence.epoch, cut)
         state.seq = cut.record.seq
-        self._cuts += 1
-        for name, count in cut.counters.items():
-            self._counters[name] = self._counters.get(name, 0) + count
+        self.cuts += 1
+        self.counters.update(cut.counters)
         state.start_cut()
         await self._publish(unpublished)
         await self._retain()
         if self._snapshot_is_due():
             self._start_snapshot()
+        return CutMade(cut.record.seq, watermark_us, cut.counters, emissions)
 
-    async def _commit_terminal(self) -> None:
-        """The end-of-input flush: rows of what is still open, marked; the fence and the state stay."""
+    async def commit_terminal(self) -> None:
+        """The end-of-input flush: rows of what is still open, marked; the fence and the state stay.
+
+        Where the table holds them already nothing is written.
+        """
+        if not self.cuts and await self._ports.store.is_terminal(self.plan.pipeline):
+            return
         state = self._state
         emissions = [partition.flush() for partition in state.partitions]
         cut = Cut(
-            record=CutRecord(state.seq, state.watermark_us, self._settings.reference_us, "{}", "[]"),
+            record=CutRecord(state.seq, state.watermark_us, self._reference_us, "{}", "[]"),
             changes=_changes(emissions),
             quarantined=state.intake.quarantined(),
             counters={},
             outbox=self._outbox(emissions, f"{state.seq:012d}-end"),
             terminal=True,
         )
-        await self._publish(await self._ports.store.commit(self._plan.pipeline, self._fence.epoch, cut))
+        await self._publish(await self._ports.store.commit(self.plan.pipeline, self._fence.epoch, cut))
 
     def _outbox(self, emissions: Sequence[Mapping[str, Emission]], suffix: str) -> tuple[OutboxEntry, ...]:
         entries = []
-        for sink in self._plan.sinks:
+        for sink in self.plan.sinks:
             for number, emission in enumerate(emissions):
                 final = emission[sink.view].final
                 if final.num_rows:
@@ -243,15 +202,15 @@ class Worker:
                 await sink.publish(entry.name, _sink_rows(entry.rows))
             else:
                 await sink.retract(entry.name)
-        await self._ports.store.acknowledge(self._plan.pipeline, entries)
+        await self._ports.store.acknowledge(self.plan.pipeline, entries)
 
     async def _retain(self) -> None:
         """Delete results older than storage.results.keep, counted back from the watermark."""
-        keep_us, watermark_us = self._plan.keep_results_us, self._state.watermark_us
+        keep_us, watermark_us = self.plan.keep_results_us, self._state.watermark_us
         if keep_us is None or watermark_us == NO_WATERMARK:
             return
-        for view in self._plan.views:
-            await self._ports.store.purge(self._plan.pipeline, view.name, watermark_us - keep_us)
+        for view in self.plan.views:
+            await self._ports.store.purge(self.plan.pipeline, view.name, watermark_us - keep_us)
 
     def _snapshot_is_due(self) -> bool:
         if self._snapshot_task is not None and not self._snapshot_task.done():
@@ -269,14 +228,14 @@ class Worker:
         self._snapshot_started_s = time.monotonic()
         state = self._state
         captured = self._snapshots.capture(
-            state.seq, state.watermark_us, state.reader.splits_json(), self._plan.fingerprint, state.partitions
+            state.seq, state.watermark_us, state.reader.splits_json(), self.plan.fingerprint, state.partitions
         )
         state.snapshot_seq = state.seq
         self._snapshot_task = asyncio.create_task(self._store_snapshot(captured))
 
     async def _store_snapshot(self, captured: Captured) -> None:
         oldest = await self._snapshots.store(captured)
-        await self._ports.store.forget_cuts(self._plan.pipeline, oldest.seq + 1)
+        await self._ports.store.forget_cuts(self.plan.pipeline, oldest.seq + 1)
         states = {name: logged.state for name, logged in logged_splits(oldest.splits_json).items()}
         for source in self._ports.sources:
             await source.release(states)
@@ -286,22 +245,6 @@ class Worker:
         if self._snapshot_task is not None:
             await self._snapshot_task
             self._snapshot_task = None
-
-    def _report(self) -> None:
-        reader = self._state.reader
-        clocks = {opened.name: opened.clock for opened in reader.splits}
-        totals = [opened.split.total_bytes for opened in reader.splits]
-        self._observe(
-            Progress(
-                pipeline=self._plan.pipeline,
-                records=self._counters.get("in", 0) + reader.rows_since_cut,
-                read_bytes=sum(opened.split.read_bytes for opened in reader.splits),
-                total_bytes=None if any(total is None for total in totals) else sum(total or 0 for total in totals),
-                watermark_us=self._state.watermark_us,
-                seq=self._state.seq,
-                holder=merged_watermark(self._state.watermark_us, clocks).holder,
-            )
-        )
 
 
 def final_offset_us(plan: PhysicalPlan, view_name: str) -> int:

@@ -2,7 +2,7 @@
 
 from datanexus.cli.pace import Pace
 from datanexus.core.emission import NO_WATERMARK
-from datanexus.engine.worker import Progress
+from datanexus.engine.running import Progress
 
 SECOND_US = 1_000_000
 WATERMARK_US = 1_431_857_100_000_000

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from datanexus.cli.message import Messages
 from datanexus.cli.progress import ProgressDisplay
-from datanexus.engine.worker import Progress
+from datanexus.engine.running import Progress
 
 REPORT = Progress("web", 1_000, 50, 100, 1_431_857_100_000_000, 1, "access/a.log")
 
