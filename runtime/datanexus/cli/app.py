@@ -57,6 +57,18 @@ def explain(files: Files, json_lines: JsonLines = False) -> None:
     raise typer.Exit(planning.explain(files, json_lines=json_lines))
 
 
+@app.command(short_help="Say what a changed pipeline file means.")
+def plan(
+    old: Annotated[Path, typer.Argument(help="The file as it runs.", metavar="OLD", show_default=False)],
+    new: Annotated[Path, typer.Argument(help="The file as it should be.", metavar="NEW", show_default=False)],
+    json_lines: JsonLines = False,
+) -> None:
+    """Say what a changed pipeline file means: the class of each change, what becomes of the state, what to write."""
+    from datanexus.cli import planned_change
+
+    raise typer.Exit(planned_change.plan(old, new, json_lines=json_lines))
+
+
 @app.command(short_help="Run pipelines to the end of their input.")
 def run(
     files: Files,

@@ -137,6 +137,6 @@ def _end(report: ChangeReport) -> Iterator[str]:
         yield "so: refused; run the new file as a pipeline of its own"
         return
     origin = revision_name(report.pipeline, report.verdict.old_revision)
-    yield "so: refused, nothing is changed; undo it, give what changed a new name, or permit this one change in the spec"
+    yield "so: refused, nothing is changed; undo it, give what changed a new name, or permit this one change in spec"
     yield f"  stateChange: {{action: Rebuild, from: {origin}}}   # reads all sources again"
     yield f"  stateChange: {{action: Reset, from: {origin}}}     # forgets the stored results and starts empty"
