@@ -13,7 +13,7 @@ from datanexus.adapters.embedded.store import open_store
 from datanexus.core.emission import NO_WATERMARK, Global, ViewSpec
 from datanexus.ports.store import CutRecord, Fence, OutboxEntry, PipelineRecord, QuarantineCount, Store
 from datanexus_spec.errors import Conflict, InvalidInput
-from tests.contract.rows import HOUR_US, PIPELINE, RECORD, TOP, Row, cut, expected_row, view
+from tests.contract.rows import HOUR_US, PIPELINE, RECORD, TOP, Row, batch, cut, expected_row, view
 from tests.fakes.store import MemoryStore
 
 Opened = Callable[[], Store]
@@ -93,6 +93,20 @@ def test_a_cut_appends_replaces_and_deletes_rows_of_its_partition_alone(opened: 
         expected = [((0, "", 2), True), ((0, "a", 1), True), ((0, "a", 10), True), ((0, "b", 4), True)]
         expected += [((5, "a", 3), False), ((5, "a", 3), False)]
         assert shown(VIEW, *expected) == await rows_of(store)
+
+    run(opened, use)
+
+
+def test_the_newest_rows_come_first_with_their_keys(opened: Opened) -> None:
+    async def use(store: Store) -> None:
+        epoch = await claimed(store)
+        rows: list[Row] = [(0, "a", 1), (5, "b", 2), (5, "a", 3)]
+        await store.commit(PIPELINE, epoch, cut(1, [(VIEW, 0, {"appended": rows})]))
+        expected = batch(VIEW, rows).to_pylist()
+        expected.sort(key=lambda row: (-row["window_start"].timestamp(), row["key_high"], row["key_low"]))
+        found = await store.rows(PIPELINE, VIEW.name, 2)
+        assert VIEW.row_schema() == found.schema
+        assert expected[:2] == found.to_pylist()
 
     run(opened, use)
 

@@ -122,6 +122,12 @@ class MemoryStore:
             kept.rows[view].pop(key, None)
         return len(doomed)
 
+    async def rows(self, pipeline: str, view: str, limit: int) -> pa.Table:
+        kept = self.stored[pipeline]
+        rows = sorted(kept.rows[view].values(), key=lambda row: (row["key_high"], row["key_low"]))
+        rows.sort(key=lambda row: str(row["window_start"] or ""), reverse=True)
+        return pa.Table.from_pylist(rows[:limit], schema=kept.views[view].row_schema())
+
     async def quarantine(self, pipeline: str, limit: int, after: int = 0) -> Sequence[QuarantineEntry]:
         entries = self.stored[pipeline].quarantine if pipeline in self.stored else []
         return [entry for entry in entries if entry.id > after][:limit]

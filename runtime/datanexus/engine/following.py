@@ -1,7 +1,7 @@
 """`up`: read what comes, cut by time, for ever.
 
 A cut follows soon after its first record: at once when the last one is long past, else after a pause that grows with
-what a cut costs, so that cuts take a bounded share of the time. Order of reading and cutting is free here, as a cut logs
+what a cut costs, so that cuts take a bounded share of the time. Order of reading and cutting is free, as a cut logs
 what it read; only `run` has a fixed schedule.
 """
 

@@ -21,6 +21,7 @@ from datanexus.engine.accounting import (
     view_counter,
 )
 from datanexus.engine.decode import Decoded, Decoder, raw_of
+from datanexus.engine.disorder import Disorder
 from datanexus.engine.partition import Partition, Verdict
 from datanexus.engine.program import Prepared, Program, Rows
 from datanexus.engine.reader import OpenSplit
@@ -39,6 +40,7 @@ class Intake:
         self._program = program
         self._decoders = decoders
         self._partitions = partitions
+        self.disorder: Disorder | None = None  # counts how far records come behind, where somebody wants to know
         self.start_cut()
 
     def start_cut(self) -> None:
@@ -58,6 +60,8 @@ class Intake:
         decoded = self._guard_future(opened, chunk, decoded, reference_us)
         if not len(decoded.rows):
             return
+        if self.disorder is not None:
+            self.disorder.observe(opened.name, decoded.event_time_us)
         delay_us = self._plan.watermark.delay_us
         opened.clock = opened.clock.advanced(int(decoded.event_time_us.max()), delay_us)
         prepared = self._program.prepare(decoded.records, decoded.event_time_us)

@@ -10,7 +10,7 @@ Who decides when to read and when to cut is not here: `running` goes to the end 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -64,8 +64,16 @@ class CutMade:
 class Worker:
     """The state of one plan and its cuts. Order of calls: `start`, then `read_quantum` and `commit`, `close`."""
 
-    def __init__(self, plan: PhysicalPlan, ports: Ports, settings: WorkerSettings) -> None:
+    def __init__(
+        self,
+        plan: PhysicalPlan,
+        ports: Ports,
+        settings: WorkerSettings,
+        committed: Callable[[CutMade], None] = lambda _: None,
+    ) -> None:
+        """`committed` is called after each commit, before anything else can happen."""
         self.plan = plan
+        self._committed = committed
         self.counters: Counter[str] = Counter()
         self.cuts = 0
         self.state_bytes_max = 0
@@ -156,12 +164,14 @@ class Worker:
         state.seq = cut.record.seq
         self.cuts += 1
         self.counters.update(cut.counters)
+        made = CutMade(cut.record.seq, watermark_us, cut.counters, emissions)
+        self._committed(made)
         state.start_cut()
         await self._publish(unpublished)
         await self._retain()
         if self._snapshot_is_due():
             self._start_snapshot()
-        return CutMade(cut.record.seq, watermark_us, cut.counters, emissions)
+        return made
 
     async def commit_terminal(self) -> None:
         """The end-of-input flush: rows of what is still open, marked; the fence and the state stay.

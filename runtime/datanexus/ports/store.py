@@ -190,6 +190,10 @@ class Store(Protocol):
         """Retention: delete final rows with window_end ≤ before_us; returns how many."""
         ...
 
+    async def rows(self, pipeline: str, view: str, limit: int) -> pa.Table:
+        """At most `limit` rows of a view as the last cut left them, newest window first; ViewSpec.row_schema()."""
+        ...
+
     async def quarantine(self, pipeline: str, limit: int, after: int = 0) -> Sequence[QuarantineEntry]:
         """At most `limit` entries with id > `after`, ascending by id."""
         ...

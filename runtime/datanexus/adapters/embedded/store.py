@@ -186,6 +186,13 @@ class DuckStore:
             ).fetchone()
         return int(purged[0]) if purged else 0
 
+    async def rows(self, pipeline: str, view: str, limit: int) -> pa.Table:
+        table = self.owned[pipeline].tables[view]
+        try:
+            return self.connection.sql(table.newest_sql(limit)).to_arrow_table()
+        except duckdb.Error as error:
+            raise store_fault(error, f"cannot read view {view} of", self.path) from error
+
     async def quarantine(self, pipeline: str, limit: int, after: int = 0) -> Sequence[QuarantineEntry]:
         return self._entries(f"pipeline = {text(pipeline)} AND id > {int(after)}", limit)
 

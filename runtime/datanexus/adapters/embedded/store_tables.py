@@ -153,6 +153,18 @@ class ViewTable:
             f"WHERE t._state <> {ROW_HIDDEN}"
         )
 
+    def newest_sql(self, limit: int) -> str:
+        """The rows of the newest windows under the names of row_schema(), ties by key."""
+        columns = ", ".join(
+            f"{column} AS {quoted(field.name)}"
+            for column, field in zip(self.row_columns, self.spec.row_schema(), strict=True)
+        )
+        high, low = self.row_columns[-2:]
+        return (
+            f"SELECT {columns} FROM {self.table} WHERE _state <> {ROW_HIDDEN} "
+            f"ORDER BY c0 DESC, {high}, {low} LIMIT {int(limit)}"
+        )
+
     @property
     def _match(self) -> str:
         return " AND ".join(f"t.{column} = k.{column}" for column in (*self.key_columns, "_partition"))
