@@ -16,6 +16,7 @@ import typer
 from datanexus.cli.result_format import ResultFormat
 
 DATA_DEFAULT = Path(".datanexus")
+LISTEN_DEFAULT = "127.0.0.1:7700"
 
 
 app = typer.Typer(
@@ -81,6 +82,22 @@ def run(
     from datanexus.cli import running
 
     raise typer.Exit(running.run(files, data, fresh=fresh, rows=rows, json_lines=json_lines))
+
+
+@app.command(short_help="Serve pipelines, with their page and API.")
+def up(
+    files: Files,
+    data: Data = DATA_DEFAULT,
+    listen: Annotated[
+        str, typer.Option("--listen", help="Where the page and the API are; port 0: a free one.", metavar="HOST:PORT")
+    ] = LISTEN_DEFAULT,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget what the folder has of these pipelines.")] = False,
+    json_lines: JsonLines = False,
+) -> None:
+    """Serve pipelines until stopped: follow growing files, take records by HTTP, switch when a pipeline file changes."""
+    from datanexus.cli import serving
+
+    raise typer.Exit(serving.up(files, data, listen, fresh=fresh, json_lines=json_lines))
 
 
 @app.command()

@@ -24,6 +24,7 @@ from datanexus.plan.change import Layout
 from datanexus.plan.change_report import change_text, judge_pipelines
 from datanexus.plan.physical import PhysicalPlan
 from datanexus.plan.planner import plan_pipeline
+from datanexus.ports.store import Store
 from datanexus_spec.errors import DataNexusError, Incompatible, Unavailable
 from datanexus_spec.pipeline import Pipeline
 
@@ -230,6 +231,19 @@ class PipelineService:
             await asyncio.wait_for(self._halt.wait(), timeout_s)
         except TimeoutError:
             return
+
+
+@dataclass(slots=True)
+class Services:
+    """All pipelines of the process, by name; `pipelines` changes when the files on the command line do."""
+
+    store: Store
+    pipelines: dict[str, PipelineService] = field(default_factory=dict)
+
+    @property
+    def are_ready(self) -> bool:
+        """Whether every pipeline runs."""
+        return all(service.running.is_set() for service in self.pipelines.values())
 
 
 def _now_us() -> int:

@@ -1,12 +1,14 @@
 """A data folder: everything one embedded process keeps. One process at a time holds it.
 
-`lock` is held by flock, which the system releases however the process ends; its content, JSON with the holder's pid,
-is for people. `format` says which version wrote the folder and is read before anything is opened or changed.
+`lock` is held by flock, which the system releases however the process ends; its content, JSON with the holder's pid
+and, when it serves, its address, is for other processes and for people. `format` says which version wrote the folder
+and is read before anything is opened or changed.
 """
 
 import fcntl
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +38,10 @@ class DataFolder:
     @property
     def blobs_path(self) -> Path:
         return self.path / "blobs"
+
+    def announce(self, address: str) -> None:
+        """Tell other processes where this owner answers: HOST:PORT."""
+        _write_owner(self.lock_descriptor, {"pid": os.getpid(), "address": address})
 
     def close(self) -> None:
         """Let the folder go. The lock's file stays, as removing it would race with the next holder."""
@@ -120,8 +126,7 @@ def _lock(path: Path, *, shared: bool) -> int:
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         if not shared:
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, json.dumps({"pid": os.getpid()}).encode(), 0)
+            _write_owner(descriptor, {"pid": os.getpid()})
     except BlockingIOError as error:
         pid = _pid_in(descriptor)
         os.close(descriptor)
@@ -134,6 +139,11 @@ def _lock(path: Path, *, shared: bool) -> int:
         os.close(descriptor)
         raise os_fault(error, "cannot lock the data folder", path) from error
     return descriptor
+
+
+def _write_owner(descriptor: int, owner: Mapping[str, int | str]) -> None:
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps(owner).encode(), 0)
 
 
 def _pid_in(descriptor: int) -> int | None:
