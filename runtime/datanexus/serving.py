@@ -147,7 +147,8 @@ async def _watch(
     """Take over changed files; an error in them is told and changes nothing."""
     while True:
         await asyncio.sleep(WATCH_S)
-        if not any([file.has_changed() for file in watched]):
+        changed = [file for file in watched if file.has_changed()]
+        if not changed:
             continue
         try:
             await crew.take(read_pipelines(files, environment))

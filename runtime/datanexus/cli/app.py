@@ -94,7 +94,7 @@ def up(
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget what the folder has of these pipelines.")] = False,
     json_lines: JsonLines = False,
 ) -> None:
-    """Serve pipelines until stopped: follow growing files, take records by HTTP, switch when a pipeline file changes."""
+    """Serve pipelines until stopped: follow files, take records by HTTP, switch when a pipeline file changes."""
     from datanexus.cli import serving
 
     raise typer.Exit(serving.up(files, data, listen, fresh=fresh, json_lines=json_lines))
