@@ -143,7 +143,12 @@ class MemoryStore:
     async def forget(self, pipeline: str) -> None:
         self.stored.pop(pipeline, None)
 
-    async def query(self, sql: str) -> pa.Table:
+    async def query(  # a query of the fake takes no time worth a bound
+        self,
+        sql: str,
+        rows_max: int | None = None,
+        timeout_s: float | None = None,  # noqa: ARG002
+    ) -> pa.Table:
         statements = _parsed(sql)
         if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
             raise InvalidInput("a query is one SELECT", reason="NotASelect")
@@ -156,7 +161,7 @@ class MemoryStore:
                 connection.register("_given", _table(kept, view))
                 connection.execute(f'CREATE TABLE "{schema}"."{view.replace("-", "_")}" AS FROM _given')
         try:
-            return connection.sql(sql).to_arrow_table()
+            return connection.sql(sql).to_arrow_table().slice(0, rows_max)
         except duckdb.Error as error:
             raise InvalidInput(str(error), reason="QueryFailed") from error
         finally:

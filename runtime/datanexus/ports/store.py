@@ -211,8 +211,11 @@ class Store(Protocol):
         """Drop all that is stored of a pipeline; no error if there is nothing. A later claim starts at seq 0."""
         ...
 
-    async def query(self, sql: str) -> pa.Table:
-        """Run one DuckDB SELECT over the SQL views, read-only. Raises: InvalidInput with DuckDB's message."""
+    async def query(self, sql: str, rows_max: int | None = None, timeout_s: float | None = None) -> pa.Table:
+        """Run one DuckDB SELECT over the SQL views, read-only, beside the event loop; its first `rows_max` rows.
+
+        Raises: InvalidInput with DuckDB's message, or when it takes longer than `timeout_s`.
+        """
         ...
 
     async def close(self) -> None: ...

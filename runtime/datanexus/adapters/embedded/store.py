@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from datanexus.adapters.embedded.store_queries import Queries
 from datanexus.adapters.embedded.store_tables import (
     CATALOG,
     CREATE_TABLES,
@@ -64,11 +65,11 @@ class _Owned:
 
 @dataclass(slots=True)
 class DuckStore:
-    """One open store. Made by `open_store`; `claim` comes before `commit`. `reader` is prepared for users' queries."""
+    """One open store. Made by `open_store`; `claim` comes before `commit`."""
 
     path: Path
     connection: duckdb.DuckDBPyConnection
-    reader: duckdb.DuckDBPyConnection
+    queries: Queries
     owned: dict[str, _Owned] = field(default_factory=dict)
 
     async def pipeline(self, name: str) -> PipelineRecord | None:
@@ -217,28 +218,13 @@ class DuckStore:
             for table in ("fence", "cuts", "quarantine", "outbox", "terminal_outputs"):
                 self.connection.execute(f"DELETE FROM {table} WHERE pipeline = ?", [pipeline])
 
-    async def query(self, sql: str) -> pa.Table:
-        statements = self._parsed(sql)
-        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-            raise InvalidInput(
-                "a query is one SELECT; the text holds "
-                + (f"{len(statements)} statements" if len(statements) != 1 else f"a {statements[0].type.name}"),
-                reason="NotASelect", hint="results are written by pipelines only",
-            )  # fmt: skip
-        try:
-            self.reader.execute("BEGIN TRANSACTION READ ONLY")
-            return self.reader.sql(statements[0].query).to_arrow_table()
-        except (duckdb.OutOfMemoryException, duckdb.FatalException, duckdb.IOException) as error:
-            raise store_fault(error, "cannot query", self.path) from error
-        except duckdb.Error as error:
-            raise InvalidInput(str(error).strip(), reason="QueryFailed") from error
-        finally:
-            _abandon(self.reader)
+    async def query(self, sql: str, rows_max: int | None = None, timeout_s: float | None = None) -> pa.Table:
+        return await self.queries.run(sql, rows_max, timeout_s)
 
     async def close(self) -> None:
         """Close the file; a checkpoint empties the write-ahead log."""
         self.owned.clear()
-        self.reader.close()
+        self.queries.close()
         self.connection.close()
 
     # Reading
@@ -259,12 +245,6 @@ class DuckStore:
             "epoch_us(event_time) AS event_time_us, raw"
         )
         return [QuarantineEntry(**row) for row in self._rows("quarantine", columns, where, f"id LIMIT {int(limit)}")]
-
-    def _parsed(self, sql: str) -> list[Any]:
-        try:
-            return list(self.connection.extract_statements(sql))
-        except duckdb.Error as error:
-            raise InvalidInput(str(error).strip(), reason="QueryFailed") from error
 
     # Writing
 
@@ -445,7 +425,7 @@ def open_store(path: Path, *, read_only: bool = False) -> DuckStore:
         connection.execute(f"USE {TABLES}")
     except duckdb.Error as error:
         raise store_fault(error, "cannot open the store", path) from error
-    return DuckStore(path, connection, reader)
+    return DuckStore(path, connection, Queries(reader, path))
 
 
 def _abandon(connection: duckdb.DuckDBPyConnection) -> None:
