@@ -4,25 +4,20 @@ Instants are ISO 8601 in UTC; decimals keep their digits; NaN and infinities, wh
 in PostgreSQL's to_json; NULL is `NULL` in a table, empty in CSV, null in JSON.
 """
 
-import csv
-import datetime as dt
-import decimal
 import io
-import math
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.cells import cell_len
 
 from datanexus.cli.result_format import ResultFormat
+from datanexus.query.result_rows import JSON, arrow_bytes, csv_bytes, json_value, plain
 from datanexus_spec.errors import InvalidInput
 
 CELL_MAX = 100  # characters of a table's cell
 _NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
-_JSON = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 
 
 def encoded(table: pa.Table, output: ResultFormat) -> bytes:
@@ -31,13 +26,13 @@ def encoded(table: pa.Table, output: ResultFormat) -> bytes:
         case ResultFormat.TABLE:
             return table_text(table).encode()
         case ResultFormat.CSV:
-            return _csv(table)
+            return csv_bytes(table)
         case ResultFormat.JSON:
             return b"[" + b",\n ".join(_json_rows(table)) + b"]\n"
         case ResultFormat.NDJSON:
             return b"".join(row + b"\n" for row in _json_rows(table))
         case ResultFormat.ARROW:
-            return _arrow(table)
+            return arrow_bytes(table)
         case ResultFormat.PARQUET:
             sink = io.BytesIO()
             pq.write_table(table, sink)
@@ -66,24 +61,6 @@ def table_text(table: pa.Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def plain(value: Any) -> str:
-    """One value as text, without quotes."""
-    if isinstance(value, dt.datetime):
-        moment = value.astimezone(dt.UTC).replace(tzinfo=None) if value.tzinfo else value
-        return moment.isoformat(sep=" ") + ("Z" if value.tzinfo else "")
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return str(value) if math.isfinite(value) else _not_finite(value)
-    if isinstance(value, bytes):
-        return "\\x" + value.hex()
-    if isinstance(value, decimal.Decimal):
-        return format(value, "f")
-    if isinstance(value, list | dict | tuple):
-        return _JSON.encode(_json_value(value)).decode()
-    return str(value)
-
-
 def _columns(table: pa.Table) -> Sequence[Sequence[Any]]:
     return [column.to_pylist() for column in table.columns]
 
@@ -102,40 +79,5 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) ->
     return "  ".join(padded).rstrip()
 
 
-def _csv(table: pa.Table) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table.column_names)
-    columns = [["" if value is None else plain(value) for value in column] for column in _columns(table)]
-    writer.writerows(zip(*columns, strict=True))
-    return text.getvalue().encode()
-
-
 def _json_rows(table: pa.Table) -> list[bytes]:
-    return [_JSON.encode({name: _json_value(value) for name, value in row.items()}) for row in table.to_pylist()]
-
-
-def _json_value(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return _not_finite(value)
-    if isinstance(value, bytes):
-        return "\\x" + value.hex()
-    if isinstance(value, list | tuple):
-        return [_json_value(item) for item in value]
-    if isinstance(value, dict):
-        return {str(name): _json_value(item) for name, item in value.items()}
-    return value
-
-
-def _not_finite(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"
-
-
-def _arrow(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
+    return [JSON.encode({name: json_value(value) for name, value in row.items()}) for row in table.to_pylist()]
