@@ -3,19 +3,22 @@
 Exact, by 128-bit fingerprints. Invariant: of one fingerprint, no two registered times are nearer than the horizon.
 Whether a record passes depends on what passed before it, so rows are judged in arrival order.
 
-Registered entries (fingerprint, time) stand in a log in arrival order; an open-addressing table of one word a slot
-leads to them. Where a key's entries are looked for depends on the *cell* of their time (8 horizons wide): a key that
-passes again and again makes no long chains, and a row looks into a neighbour cell only when its time is nearer than the
-horizon to the border, so a row costs about one cache miss. For expiry and snapshots entries belong to *buckets* one
-horizon wide; a bucket is dropped once its end ≤ watermark − 2 horizons. Dropped entries are too far from all that can
-still be judged to matter, and leave the log when they are half of it.
+Registered entries (fingerprint, time) belong to *buckets* of event time one horizon wide. A bucket is a log in arrival
+order, and an open-addressing table of one word a slot that leads into it. A row looks into the bucket of its time and
+into those beside it, as far as they are nearer than the horizon. A bucket is dropped once its end ≤ watermark − 2
+horizons; what is in it is too far from all that can still be judged to matter. Tiny horizons share a bucket; it then
+consists of *cells* 8 horizons wide, which say where a search starts, so that a key that passes again and again makes no
+long chains.
+
+A search costs a cache miss or two, so the searches of many rows begin before the first is done. Where a search starts
+is monotone in the word's own bits: a table grows by one pass over it, without a look at the log. A new bucket grows at
+once to what the others hold.
 
 A snapshot's segment is what one bucket got in a run of *generations* (the time between two snapshots), in arrival
 order. Two runs become one when the older is at most twice the newer, so a snapshot stores little more than what was
 added since the last one.
 """
 
-from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -26,27 +29,31 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import types
 
+from datanexus.core.addressed import LINE, address_of, prefetch_word, put_word, word_at, words_alike
 from datanexus.core.aggregate import Mask, Times
 from datanexus.core.emission import NO_WATERMARK, KeyHashes, Segment, SegmentContents, Segments
-from datanexus.core.kernel import BOOLS_OUT, I64, I64_2D, I64_2D_OUT, I64_OUT, U64_2D, U64_OUT, inlined, kernel
+from datanexus.core.kernel import BOOLS_OUT, I64, I64_2D, I64_2D_OUT, U64, U64_2D, U64_OUT, inlined, kernel
 
-Log = npt.NDArray[np.int64]  # shape (capacity, 3): high and low half of the fingerprint as int64, event time
-Table = npt.NDArray[np.uint64]  # 0: free; else the fingerprint's high 32 bits, and the log position + 1
+Log = npt.NDArray[np.int64]  # shape (room, 3): high and low half of the fingerprint as int64, event time
+Table = npt.NDArray[np.uint64]  # 0: free; else 32 bits of the fingerprint's mix, and the position in the log + 1
 
-_SLOTS_MIN = 1 << 10
-_LOG_MIN = 1 << 9
-_LOAD_NUMERATOR, _LOAD_DENOMINATOR = 6, 10  # the table is at most 60 % full
+_ROOM_MIN = 1 << 9
+_LINE_LOAD = 5  # entries a line of a full bucket, on average: few lines then are full, and searches go on
 _CELL_HORIZONS = 8
 _BUCKET_WIDTH_MIN_US = 1_000_000  # of tiny horizons: keeps the number of buckets small; entries only stay longer
+_USUAL_FROM = 16  # a bucket with this part of what the others hold is given room for as much
 _BATCH = "entries"
 _ENTRY_BYTES = 24  # as in the log: high and low half of the fingerprint, event time, little-endian
 _SCHEMA = pa.schema([("entry", pa.binary(_ENTRY_BYTES))])
 
-_TAG_MASK = np.uint64(0xFFFFFFFF00000000)
+# The columns of the directory, a row a bucket. `_ROOM`: how many entries fit.
+_TABLE, _LINES, _LOG, _COUNT, _ROOM = range(5)
+_ROWS_AHEAD = 256  # whose searches begin together: their cache lines fit in the first-level cache
+_NONE, _LATE = -1, -2  # of a row's bucket: there is none yet; none is needed
 _POSITION_MASK = np.uint64(0x00000000FFFFFFFF)
 _CELL_MIX = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xD6E8FEB86659FD93)
-_R32, _FREE, _NEXT = np.uint64(32), np.uint64(0), np.uint64(1)
+_R32, _FREE = np.uint64(32), np.uint64(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,38 +65,42 @@ class Verdict:
     too_late: Mask
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class _Run:
-    """Generations `first` to `last` of one bucket: one stored segment."""
+    """Generations `first` to `last` of one bucket: one stored segment, of the entries from `start` to `end` − 1."""
 
     bucket: int
     first: int
     last: int
-    entries: int
+    start: int
+    end: int
 
     @property
     def key(self) -> str:
         return f"bucket-{self.bucket}-{self.first}-{self.last}"
 
+    @property
+    def entries(self) -> int:
+        return self.end - self.start
+
 
 class Dedup:
     """The passed fingerprints of one partition. Order of calls: `judge` any number of times, `advance` at a cut."""
-
-    _table: Table
-    _log: Log
-    _count: int
-    _cells: Times  # the least and the greatest cell with entries
 
     def __init__(self, horizon_us: int) -> None:
         if horizon_us <= 0:
             raise ValueError(f"the dedup horizon is {horizon_us} µs; expected more than 0")
         self._horizon_us = horizon_us
-        self._bucket_us = max(horizon_us, _BUCKET_WIDTH_MIN_US)
+        self._bucket_us = self._cell_us = max(horizon_us, _BUCKET_WIDTH_MIN_US)
+        if self._bucket_us > _CELL_HORIZONS * horizon_us:
+            self._cell_us = _CELL_HORIZONS * horizon_us
+            self._bucket_us = -(-self._bucket_us // self._cell_us) * self._cell_us
         self._generation = 0
-        self._ends: dict[int, int] = {}  # log position at which a closed generation ended
-        self._live: dict[int, int] = {}  # entries by bucket
-        self._runs: dict[int, list[_Run]] = {}  # by bucket, oldest first
-        self._clear()
+        # Of each bucket, in ascending order:
+        self._numbers = np.empty(0, np.int64)  # its start ÷ width
+        self._directory = np.empty((0, 5), np.int64)
+        self._arrays: list[tuple[Table, Log]] = []
+        self._runs: list[list[_Run]] = []  # oldest first
 
     def judge(self, fingerprints: KeyHashes, event_time_us: Times, watermark_us: int) -> Verdict:
         """Judge n rows in order and register those that pass.
@@ -97,49 +108,49 @@ class Dedup:
         A row is too late when t ≤ watermark − horizon (judged first; such rows leave no trace), a duplicate when a
         passed row of its fingerprint lies at |Δt| < horizon.
 
-        Cost: one kernel call, about one cache miss a row.
+        Cost: one kernel call, and one more for each bucket that is new or grows.
         """
         count = len(event_time_us)
-        self._make_room(count)
-        passed, duplicate, too_late = (np.empty(count, np.bool_) for _ in range(3))
-        before = self._count
-        self._count = _judge(
-            self._table,
-            self._log,
-            before,
-            self._cells,
-            np.ascontiguousarray(fingerprints),
-            np.ascontiguousarray(event_time_us),
-            self._horizon_us,
-            max(watermark_us - self._horizon_us, NO_WATERMARK),
-            passed,
-            duplicate,
-            too_late,
-        )
-        self._count_buckets(self._log[before : self._count, 2])
-        return Verdict(passed, duplicate, too_late)
+        verdict = Verdict(*(np.empty(count, np.bool_) for _ in range(3)))
+        fingerprints, times = np.ascontiguousarray(fingerprints), np.ascontiguousarray(event_time_us)
+        row = 0
+        while True:
+            row = _judge(
+                self._numbers,
+                self._directory,
+                fingerprints,
+                times,
+                row,
+                self._bucket_us // self._cell_us,
+                self._cell_us,
+                self._horizon_us,
+                max(watermark_us - self._horizon_us, NO_WATERMARK),
+                verdict.passed,
+                verdict.duplicate,
+                verdict.too_late,
+            )
+            if row == count:
+                return verdict
+            self._make_room(int(times[row]) // self._bucket_us)
 
     def advance(self, watermark_us: int) -> None:
         """Drop the buckets that end at or before watermark − 2 horizons."""
         bound_us = watermark_us - 2 * self._horizon_us
-        for bucket in [bucket for bucket in self._live if (bucket + 1) * self._bucket_us <= bound_us]:
-            del self._live[bucket]
-            self._runs.pop(bucket, None)
-        live = sum(self._live.values())
-        if live == 0:
-            self._clear()
-        elif self._count > 2 * live:
-            self._compact(live)
+        dropped = int(np.searchsorted(self._numbers, bound_us // self._bucket_us))
+        if dropped:
+            self._numbers = self._numbers[dropped:].copy()
+            self._directory = self._directory[dropped:].copy()
+            del self._arrays[:dropped], self._runs[:dropped]
 
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays held, unused room included."""
-        return self._table.nbytes + self._log.nbytes
+        return sum(table.nbytes + log.nbytes for table, log in self._arrays)
 
     @property
     def live_entries(self) -> int:
         """Entries in buckets that are not dropped."""
-        return sum(self._live.values())
+        return int(self._directory[:, _COUNT].sum())
 
     def segments(self) -> Segments:
         """What is to be stored: one segment per bucket and run of generations, its entries in arrival order.
@@ -151,168 +162,159 @@ class Dedup:
         """
         self._close_generation()
         return {
-            run.key: Segment(version=0, batches=partial(self._contents, run))
-            for runs in self._runs.values()
+            run.key: Segment(version=0, batches=partial(_contents, log, run))
+            for (_, log), runs in zip(self._arrays, self._runs, strict=True)
             for run in runs
         }
 
     def restore(self, contents: SegmentContents) -> None:
         """Take over what `segments` gave. Only on a new Dedup of the same horizon."""
-        runs = []
-        for key, batches in contents.items():
-            bucket, first, last = (int(part) for part in key.removeprefix("bucket-").rsplit("-", 2))
-            runs.append(_Run(bucket, first, last, batches[_BATCH].num_rows))
-        self._make_room(sum(run.entries for run in runs))
-        runs.sort(key=lambda run: (run.first, run.bucket))
-        # All of a run is put where its first generation was: between the ends that its name refers to.
-        for run in runs:
-            self._ends[run.first - 1] = self._ends.get(run.first - 1, self._count)
-            self._append(contents[run.key][_BATCH])
-            self._live[run.bucket] = self._live.get(run.bucket, 0) + run.entries
-            self._runs.setdefault(run.bucket, []).append(run)
-        firsts = [run.first for run in runs]
-        sizes = np.cumsum([0, *(run.entries for run in runs)])
-        for run in runs:
-            self._ends[run.last] = int(sizes[bisect_right(firsts, run.last)])
-        self._generation = max((run.last for run in runs), default=-1) + 1
-        self._rebuild(len(self._table))
+        named = [tuple(int(part) for part in key.removeprefix("bucket-").rsplit("-", 2)) for key in contents]
+        for (number, first, last), batches in sorted(
+            zip(named, contents.values(), strict=True), key=lambda run: run[0]
+        ):
+            entries = _entries(batches[_BATCH])
+            index = self._index_of(number)
+            start = int(self._directory[index, _COUNT])
+            while start + len(entries) > self._directory[index, _ROOM]:
+                self._grow(index)
+            table, log = self._arrays[index]
+            log[start : start + len(entries)] = entries
+            _enter(table, log, start, start + len(entries), self._cell_us)
+            self._directory[index, _COUNT] += len(entries)
+            self._runs[index].append(_Run(number, first, last, start, start + len(entries)))
+            self._generation = max(self._generation, last + 1)
 
-    def _append(self, batch: pa.RecordBatch) -> None:
-        end = self._count + batch.num_rows
-        entries = batch.column(0)
-        values = np.frombuffer(entries.buffers()[1], np.int64, 3 * len(entries), entries.offset * _ENTRY_BYTES)
-        self._log[self._count : end] = values.reshape(-1, 3)
-        self._count = end
+    def _make_room(self, number: int) -> None:
+        """Let a bucket have room for one more entry."""
+        index = self._index_of(number)
+        if self._directory[index, _COUNT] == self._directory[index, _ROOM]:
+            self._grow(index)
 
-    def _clear(self) -> None:
-        self._table = np.zeros(_SLOTS_MIN, np.uint64)
-        self._log = np.empty((_LOG_MIN, 3), np.int64)
-        self._count = 0
-        self._cells = np.array([2**62, -(2**62)], np.int64)
-        self._ends.clear()
+    def _index_of(self, number: int) -> int:
+        """Where a bucket stands; a new one is made if need be."""
+        index = int(np.searchsorted(self._numbers, number))
+        if index == len(self._numbers) or self._numbers[index] != number:
+            self._numbers = np.insert(self._numbers, index, number)
+            self._directory = np.insert(self._directory, index, 0, axis=0)
+            self._arrays.insert(index, (np.zeros(0, np.uint64), np.empty((0, 3), np.int64)))
+            self._runs.insert(index, [])
+            self._give(index, _ROOM_MIN)
+        return index
 
-    def _make_room(self, count: int) -> None:
-        """Let `count` more entries fit."""
-        needed = self._count + count
-        if needed >= 2**32:
-            raise OverflowError(f"dedup holds {self._count} fingerprints in one partition; at most 2^32 fit")
-        if needed > len(self._log):
-            grown = np.empty((max(needed, 2 * len(self._log)), 3), np.int64)
-            grown[: self._count] = self._log[: self._count]
-            self._log = grown
-        slots = _slots_for(needed, len(self._table))
-        if slots > len(self._table):
-            self._rebuild(slots)
+    def _grow(self, index: int) -> None:
+        """Give a bucket half as much room again, or what the fullest other one needed."""
+        room = int(self._directory[index, _ROOM])
+        others = np.delete(self._directory[:, _COUNT], index)
+        usual = int(others.max(initial=0))
+        usual += usual // 16
+        self._give(index, usual if room < usual <= _USUAL_FROM * room else room + room // 2)
 
-    def _compact(self, live: int) -> None:
-        """Let the log hold nothing but the entries of live buckets, in the same order."""
-        log = np.empty((max(live + live // 2, _LOG_MIN), 3), np.int64)
-        buckets = np.array(sorted(self._live), np.int64)
-        ends = np.array(list(self._ends.values()), np.int64)
-        self._count = _keep_buckets(self._log, self._count, self._bucket_us, buckets, log, ends)
-        self._log = log
-        self._ends = dict(zip(self._ends, ends.tolist(), strict=True))
-        self._rebuild(_slots_for(len(log), _SLOTS_MIN))
-
-    def _rebuild(self, slots: int) -> None:
-        self._table = np.zeros(slots, np.uint64)
-        self._cells = np.array([2**62, -(2**62)], np.int64)
-        _insert_all(self._table, self._log, self._count, self._cells, self._horizon_us * _CELL_HORIZONS)
-
-    def _count_buckets(self, times: Times) -> None:
-        if not len(times):
-            return
-        first, last = int(times.min()) // self._bucket_us, int(times.max()) // self._bucket_us
-        if first == last:
-            self._live[first] = self._live.get(first, 0) + len(times)
-            return
-        for bucket, entries in zip(*np.unique(times // self._bucket_us, return_counts=True), strict=True):
-            self._live[int(bucket)] = self._live.get(int(bucket), 0) + int(entries)
+    def _give(self, index: int, room: int) -> None:
+        if room >= 2**32:
+            raise OverflowError(f"dedup holds {room} fingerprints of one horizon in one partition; at most 2^32 fit")
+        count = int(self._directory[index, _COUNT])
+        old_table, old_log = self._arrays[index]
+        log = np.empty((room, 3), np.int64)
+        log[:count] = old_log[:count]
+        table = _lines(room // _LINE_LOAD + 1)
+        _move(old_table, table)
+        self._arrays[index] = (table, log)
+        self._directory[index] = (address_of(table), len(table) // LINE, address_of(log), count, room)
 
     def _close_generation(self) -> None:
-        stored = {bucket: sum(run.entries for run in runs) for bucket, runs in self._runs.items()}
-        added = {bucket: entries - stored.get(bucket, 0) for bucket, entries in self._live.items()}
-        if not any(added.values()):
+        stored = [runs[-1].end if runs else 0 for runs in self._runs]
+        counts = self._directory[:, _COUNT].tolist()
+        if stored == counts:
             return
-        for bucket in sorted(bucket for bucket, entries in added.items() if entries):
-            runs = self._runs.setdefault(bucket, [])
-            runs.append(_Run(bucket, self._generation, self._generation, added[bucket]))
+        for number, runs, start, end in zip(self._numbers.tolist(), self._runs, stored, counts, strict=True):
+            if start == end:
+                continue
+            runs.append(_Run(number, self._generation, self._generation, start, end))
             while len(runs) > 1 and runs[-2].entries <= 2 * runs[-1].entries:
                 newer, older = runs.pop(), runs.pop()
-                runs.append(_Run(bucket, older.first, newer.last, older.entries + newer.entries))
-        self._ends[self._generation] = self._count
+                runs.append(_Run(number, older.first, newer.last, older.start, newer.end))
         self._generation += 1
-        needed = min(run.first for runs in self._runs.values() for run in runs) - 1
-        self._ends = {generation: end for generation, end in self._ends.items() if generation >= needed}
-
-    def _contents(self, run: _Run) -> Mapping[str, pa.RecordBatch]:
-        start = self._ends.get(run.first - 1, 0)
-        part = self._log[start : self._ends[run.last]]
-        if len(part) == run.entries:
-            rows = part.copy()
-        else:  # other buckets got entries in these generations too
-            rows = np.empty((run.entries, 3), np.int64)
-            _copy_bucket(part, run.bucket * self._bucket_us, self._bucket_us, rows)
-        entries = pa.FixedSizeBinaryArray.from_buffers(pa.binary(_ENTRY_BYTES), len(rows), [None, pa.py_buffer(rows)])
-        return {_BATCH: pa.record_batch([entries], schema=_SCHEMA)}
 
 
-def _slots_for(entries: int, slots: int) -> int:
-    """The least power of two from `slots` on that holds the entries at 60 % load."""
-    while entries * _LOAD_DENOMINATOR > slots * _LOAD_NUMERATOR:
-        slots *= 2
-    return slots
+def _lines(count: int) -> Table:
+    """An empty table of so many cache lines."""
+    words = np.zeros((count + 1) * LINE, np.uint64)
+    start = -address_of(words) // words.itemsize % LINE
+    return words[start : start + count * LINE]
 
 
-@kernel(types.void(I64_2D, types.int64, types.int64, I64_2D_OUT))
-def _copy_bucket(log: Any, low_us: Any, width_us: Any, rows: Any) -> None:
-    """The entries of one bucket, in their order."""
-    count = 0
-    for position in range(len(log)):
-        if 0 <= log[position, 2] - low_us < width_us:
-            rows[count, 0] = log[position, 0]
-            rows[count, 1] = log[position, 1]
-            rows[count, 2] = log[position, 2]
-            count += 1
+def _contents(log: Log, run: _Run) -> Mapping[str, pa.RecordBatch]:
+    """The entries of a run, in place: what is in a log never changes, and a log that grows is a new one."""
+    rows = pa.py_buffer(log[run.start : run.end])
+    entries = pa.FixedSizeBinaryArray.from_buffers(pa.binary(_ENTRY_BYTES), run.entries, [None, rows])
+    return {_BATCH: pa.record_batch([entries], schema=_SCHEMA)}
+
+
+def _entries(batch: pa.RecordBatch) -> Log:
+    """What `_contents` wrote, in place."""
+    column = batch.column(0)
+    values = np.frombuffer(column.buffers()[1], np.int64, 3 * len(column), column.offset * _ENTRY_BYTES)
+    return values.reshape(-1, 3)
 
 
 @inlined
-def _home(low: Any, cell: Any) -> Any:
-    """Where the search for a key's entries of a cell starts."""
+def _mixed(low: Any, cell: Any) -> Any:
+    """32 bits that say where the search for a key's entries of a cell starts, and that its words hold."""
     mixed = (low ^ (np.uint64(cell) * _CELL_MIX)) * _MIX
-    return mixed ^ (mixed >> _R32)
+    return ((mixed ^ (mixed >> _R32)) * _MIX) >> _R32
 
 
 @inlined
-def _is_near(table: Any, log: Any, high: Any, low: Any, time: Any, horizon: Any, home: Any) -> Any:
+def _home(mixed: Any, lines: Any) -> Any:
+    """The line at which a search starts; the greater the bits, the greater the line."""
+    return np.int64((mixed * np.uint64(lines)) >> _R32)
+
+
+@inlined
+def _index(numbers: Any, number: Any) -> Any:
+    """Where a bucket stands; _NONE if it is not there."""
+    index = np.searchsorted(numbers, number)
+    return index if index < numbers.size and numbers[index] == number else _NONE
+
+
+@inlined
+def _begin(directory: Any, index: Any, mixed: Any) -> None:
+    """Let the line at which a search starts be loaded."""
+    prefetch_word(directory[index, _TABLE], LINE * _home(mixed, directory[index, _LINES]))
+
+
+@inlined
+def _search(directory: Any, bucket: Any, high: Any, low: Any, time: Any, horizon: Any, mixed: Any) -> Any:
     """Is an entry of the fingerprint nearer than the horizon? Also the slot at which the search ended."""
-    mask = np.uint64(table.size - 1)
-    slot = home & mask
-    found = False
-    while table[slot] != _FREE:
-        word = table[slot]
-        if (word ^ high) & _TAG_MASK == _FREE:
-            at = np.int64(word & _POSITION_MASK) - 1
-            if log[at, 0] == np.int64(high) and log[at, 1] == np.int64(low) and abs(log[at, 2] - time) < horizon:
-                found = True
+    table, lines, log = directory[bucket, _TABLE], directory[bucket, _LINES], directory[bucket, _LOG]
+    line = _home(mixed, lines)
+    found, used = False, LINE
+    while used == LINE:
+        slot = line * LINE
+        alike, used = words_alike(table, slot, mixed)
+        if alike != 0:
+            for index in range(used):
+                word = word_at(table, slot + index)
+                if word >> _R32 == mixed:
+                    at = 3 * (np.int64(word & _POSITION_MASK) - 1)
+                    if word_at(log, at) == high and word_at(log, at + 1) == low:
+                        found = found or abs(np.int64(word_at(log, at + 2)) - time) < horizon
+            if found:
                 break
-        slot = (slot + _NEXT) & mask
-    return found, slot
-
-
-@inlined
-def _insert(table: Any, slot: Any, high: Any, position: Any) -> None:
-    table[slot] = (high & _TAG_MASK) | np.uint64(position + 1)
+        line = line + 1 if line + 1 < lines else 0
+    return found, slot + used
 
 
 @kernel(
     types.int64(
-        U64_OUT,
+        I64,
         I64_2D_OUT,
-        types.int64,
-        I64_OUT,
         U64_2D,
         I64,
+        types.int64,
+        types.int64,
+        types.int64,
         types.int64,
         types.int64,
         BOOLS_OUT,
@@ -321,85 +323,112 @@ def _insert(table: Any, slot: Any, high: Any, position: Any) -> None:
     )
 )
 def _judge(
-    table: Any,
-    log: Any,
-    count: Any,
-    cells: Any,
+    numbers: Any,
+    directory: Any,
     fingerprints: Any,
     times: Any,
+    start: Any,
+    cells: Any,
+    width: Any,
     horizon: Any,
     late_bound: Any,
     passed: Any,
     duplicate: Any,
     too_late: Any,
 ) -> Any:
-    """Judge rows in order, append those that pass to the log and the table; the new count of the log."""
-    width = horizon * _CELL_HORIZONS
+    """Judge rows in order from `start` on and register those that pass; the row at which a bucket lacks room, or n.
+
+    `cells`: of a bucket, each `width` wide.
+    """
+    buckets = np.empty((_ROWS_AHEAD, 3), np.int64)  # of a row: its own, the one before and the one behind, if near
+    mixes = np.empty((_ROWS_AHEAD, 3), np.uint64)
     # Because rows mostly stay in the cell of the row before, few divisions are made.
-    cell, start, end = 0, 0, 0
-    for row in range(times.size):
-        time = times[row]
-        passed[row] = duplicate[row] = too_late[row] = False
-        if time <= late_bound:
-            too_late[row] = True
-            continue
-        high, low = fingerprints[row, 0], fingerprints[row, 1]
-        if time < start or time >= end:
-            cell = time // width
-            start, end = cell * width, (cell + 1) * width
-        found, slot = _is_near(table, log, high, low, time, horizon, _home(low, cell))
-        if not found and cell > cells[0] and time - start < horizon:
-            found, _ = _is_near(table, log, high, low, time, horizon, _home(low, cell - 1))
-        if not found and cell < cells[1] and end - time < horizon:
-            found, _ = _is_near(table, log, high, low, time, horizon, _home(low, cell + 1))
-        if found:
-            duplicate[row] = True
-            continue
-        passed[row] = True
-        log[count, 0], log[count, 1], log[count, 2] = np.int64(high), np.int64(low), time
-        _insert(table, slot, high, count)
-        count += 1
-        cells[0] = min(cells[0], cell)
-        cells[1] = max(cells[1], cell)
-    return count
+    cell, low_us, high_us = 0, 0, 0
+    own, before, behind = _NONE, _NONE, _NONE
+    for first in range(start, times.size, _ROWS_AHEAD):
+        end = min(first + _ROWS_AHEAD, times.size)
+        for row in range(first, end):
+            time = times[row]
+            ahead = row - first
+            buckets[ahead, 0] = _LATE
+            if time <= late_bound:
+                continue
+            if time < low_us or time >= high_us:
+                cell = time // width
+                low_us, high_us = cell * width, (cell + 1) * width
+                own = _index(numbers, cell // cells)
+                before = _index(numbers, (cell - 1) // cells)
+                behind = _index(numbers, (cell + 1) // cells)
+            low = fingerprints[row, 1]
+            mixed = _mixed(low, cell)
+            buckets[ahead, 0], mixes[ahead, 0] = own, mixed
+            if own >= 0:
+                _begin(directory, own, mixed)
+            buckets[ahead, 1] = buckets[ahead, 2] = _NONE
+            if before >= 0 and time - low_us < horizon:
+                mixed = _mixed(low, cell - 1)
+                buckets[ahead, 1], mixes[ahead, 1] = before, mixed
+                _begin(directory, before, mixed)
+            if behind >= 0 and high_us - time < horizon:
+                mixed = _mixed(low, cell + 1)
+                buckets[ahead, 2], mixes[ahead, 2] = behind, mixed
+                _begin(directory, behind, mixed)
+        for row in range(first, end):
+            ahead = row - first
+            passed[row] = duplicate[row] = too_late[row] = False
+            index = buckets[ahead, 0]
+            if index == _LATE:
+                too_late[row] = True
+                continue
+            high, low, time = fingerprints[row, 0], fingerprints[row, 1], times[row]
+            found, slot = False, 0
+            if index >= 0:
+                found, slot = _search(directory, index, high, low, time, horizon, mixes[ahead, 0])
+            index_before, index_behind = buckets[ahead, 1], buckets[ahead, 2]
+            if index_before >= 0 and not found:
+                found, _ = _search(directory, index_before, high, low, time, horizon, mixes[ahead, 1])
+            if index_behind >= 0 and not found:
+                found, _ = _search(directory, index_behind, high, low, time, horizon, mixes[ahead, 2])
+            if found:
+                duplicate[row] = True
+                continue
+            if index < 0 or directory[index, _COUNT] == directory[index, _ROOM]:
+                return row
+            passed[row] = True
+            count = directory[index, _COUNT]
+            log = directory[index, _LOG]
+            put_word(log, 3 * count, high)
+            put_word(log, 3 * count + 1, low)
+            put_word(log, 3 * count + 2, np.uint64(time))
+            put_word(directory[index, _TABLE], slot, (mixes[ahead, 0] << _R32) | np.uint64(count + 1))
+            directory[index, _COUNT] = count + 1
+    return times.size
 
 
-@kernel(types.void(U64_OUT, I64_2D, types.int64, I64_OUT, types.int64))
-def _insert_all(table: Any, log: Any, count: Any, cells: Any, width: Any) -> None:
-    """Enter all of the log into an empty table."""
-    mask = np.uint64(table.size - 1)
-    low, cell = np.int64(0), np.int64(0)  # of the cell of the entry before: few divisions are made
-    for at in range(count):
-        if not 0 <= log[at, 2] - low < width:
-            cell = log[at, 2] // width
-            low = cell * width
-        slot = _home(np.uint64(log[at, 1]), cell) & mask
+@kernel(types.void(U64_OUT, I64_2D, types.int64, types.int64, types.int64))
+def _enter(table: Any, log: Any, start: Any, end: Any, width: Any) -> None:
+    """Enter a part of the log into its table."""
+    for at in range(start, end):
+        mixed = _mixed(np.uint64(log[at, 1]), log[at, 2] // width)
+        slot = LINE * _home(mixed, table.size // LINE)
         while table[slot] != _FREE:
-            slot = (slot + _NEXT) & mask
-        _insert(table, slot, np.uint64(log[at, 0]), at)
-        cells[0] = min(cells[0], cell)
-        cells[1] = max(cells[1], cell)
+            slot = slot + 1 if slot + 1 < table.size else 0
+        table[slot] = (mixed << _R32) | np.uint64(at + 1)
 
 
-@kernel(types.int64(I64_2D, types.int64, types.int64, I64, I64_2D_OUT, I64_OUT))
-def _keep_buckets(log: Any, count: Any, width: Any, buckets: Any, kept: Any, ends: Any) -> Any:
-    """Copy the entries of some buckets (ascending), in order; move the ends of generations along. The new count."""
-    new_count = 0
-    end = 0
-    low, is_kept = np.int64(2**62), False  # behind every time
-    for at in range(count):
-        while end < ends.size and ends[end] <= at:
-            ends[end] = new_count
-            end += 1
-        if not 0 <= log[at, 2] - low < width:  # another bucket than the entry before
-            bucket = log[at, 2] // width
-            low = bucket * width
-            index = np.searchsorted(buckets, bucket)
-            is_kept = index < buckets.size and buckets[index] == bucket
-        if is_kept:
-            kept[new_count, 0], kept[new_count, 1], kept[new_count, 2] = log[at, 0], log[at, 1], log[at, 2]
-            new_count += 1
-    while end < ends.size:
-        ends[end] = new_count
-        end += 1
-    return new_count
+@kernel(types.void(U64, U64_OUT))
+def _move(words: Any, table: Any) -> None:
+    """Enter the words of a table into an empty one; both are gone through from the front."""
+    lines = table.size // LINE
+    filled = np.zeros(lines, np.uint8)
+    full = np.uint8(LINE)
+    for first in range(0, words.size, LINE):
+        for index in range(first, first + LINE):
+            word = words[index]
+            if word == _FREE:
+                break
+            line = _home(word >> _R32, lines)
+            while filled[line] == full:
+                line = line + 1 if line + 1 < lines else 0
+            table[LINE * line + np.int64(filled[line])] = word
+            filled[line] += np.uint8(1)
