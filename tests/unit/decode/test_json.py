@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from datanexus.engine.decode.json_text import RECORD_BYTES_MAX
-from datanexus_spec.datatype import BOOL, DATE, FLOAT64, INT32, INT64, JSON, STRING, decimal
+from datanexus_spec.datatype import BOOL, DATE, FLOAT64, INT32, INT64, JSON, STRING, TIMESTAMP, decimal
 from tests.fakes.chunks import decoded_lines, decoder, field, reasons, record, text_chunk
 
 _TIME = b'"time":0'
@@ -164,3 +164,44 @@ def test_elements_of_a_document_may_span_lines() -> None:
     chunk = text_chunk([b'{\n "time": 0,\r\n "v": [\n1]\n}', b'{"time":0,"v":{}}'])
     decoded = decoder({"json": {}}, record(field("v", JSON))).decode(chunk)
     assert ["[\n1]", "{}"] == decoded.records["v"].to_pylist()
+
+
+def test_texts_may_outgrow_all_that_came_before() -> None:
+    plan = record(field("v", STRING), field("w", STRING))
+    long = [("x" * size, "é\\n" * size) for size in (0, 1, 31, 32, 33, 70_000, 3)]
+    lines = [f'{{"v":"{v}","w":"{w}","time":{row}}}'.encode() for row, (v, w) in enumerate(long)]
+    reader = decoder({"ndjson": {}}, plan)
+    for some in (lines[:3], lines, lines[:3]):
+        decoded = reader.decode(text_chunk(some))
+        assert [v for v, _ in long[: len(some)]] == decoded.records["v"].to_pylist()
+        assert [w.replace("\\n", "\n") for _, w in long[: len(some)]] == decoded.records["w"].to_pylist()
+
+
+def test_nulls_and_judged_rows_stand_where_they_came() -> None:
+    plan = record(field("n", INT64), field("s", STRING), field("x", FLOAT64), field("at", TIMESTAMP))
+    lines = (
+        b'{"n":1,"s":"a","x":1.5,"at":"2015-05-17T10:05:03Z","time":1}',
+        b'{"n":null,"s":null,"x":null,"at":null,"time":2}',
+        b'{"n":2,"\\u0073":"judged","time":3}',
+        b'{"time":"1970-01-01T00:00:00.004Z"}',
+        b'{"n":"x","time":5}',
+        b'{"n":-9223372036854775808,"s":"\\u00e9","x":1,"at":"2015-05-17 10:05","time":"1970-01-01T00:00:00.006+00"}',
+    )
+    decoded = decoded_lines(plan, *lines)
+    assert [0, 1, 2, 3, 5] == decoded.rows.tolist()
+    assert [1_000, 2_000, 3_000, 4_000, 6_000] == decoded.event_time_us.tolist()
+    assert [1, None, 2, None, -(2**63)] == decoded.records["n"].to_pylist()
+    assert ["a", None, "judged", None, "é"] == decoded.records["s"].to_pylist()
+    assert [1.5, None, None, None, 1.0] == decoded.records["x"].to_pylist()
+    assert [3, None, None, None, 0] == [at and at.second for at in decoded.records["at"].to_pylist()]
+    decoded.records.validate(full=True)
+
+
+def test_a_plain_time_keeps_its_rules_beside_one_of_the_same_minute() -> None:
+    texts = ("59Z", "60Z", "00.123Z", "00.12aZ", "6:.123Z", "59.999999Z", "59.99999 Z", "07z", "07+01:00", "61Z")
+    lines = [f'{{"time":"2016-12-31T23:59:{text}"}}'.encode() for text in texts]
+    decoded = decoded_lines(record(), *lines)
+    start_us = 1_483_228_740_000_000
+    expected = [59_000_000, 60_000_000, 123_000, 59_999_999, 7_000_000, 7_000_000 - 3_600_000_000]
+    assert expected == (decoded.event_time_us - start_us).tolist()
+    assert [0, 1, 2, 5, 7, 8] == decoded.rows.tolist()

@@ -23,6 +23,7 @@ from datanexus.engine.decode.json_scan import (
     STRING,
     TEXT,
     TRUE,
+    Address,
     Bytes,
     Longs,
     code_unit,
@@ -30,7 +31,15 @@ from datanexus.engine.decode.json_scan import (
     utf8_after,
     value_end,
 )
-from datanexus.engine.decode.wide import byte_at, copy_sixteen, eight_digits, lowest_bit, non_ascii
+from datanexus.engine.decode.wide import (
+    address_of,
+    byte_at,
+    copy_sixteen,
+    eight_digits,
+    lowest_bit,
+    non_ascii,
+    put_byte,
+)
 
 _POWERS = np.array([10.0**k for k in range(23)])  # exact in float64
 _EXACT_MAX = 2**53
@@ -44,9 +53,10 @@ def _is_absent(tag: int, size: int) -> bool:
 
 @kernel(types.void(U8, I64, I64, U8_OUT, U8, I64, U8_OUT))
 def mark_nulls(
-    b: Bytes, begins: Longs, sizes: Longs, tags: Bytes, texts: Bytes, text_offsets: Longs, status: Bytes
+    data: Bytes, begins: Longs, sizes: Longs, tags: Bytes, texts: Bytes, text_offsets: Longs, status: Bytes
 ) -> None:
     """Tag values whose text is one of `texts` as NULL; strings with escapes are doubt."""
+    b = address_of(data)
     for row in range(begins.size):
         if tags[row] == ESCAPED:
             status[row] = DOUBT
@@ -59,7 +69,7 @@ def mark_nulls(
                 continue
             equal = True
             for k in range(size):
-                if b[begins[row] + k] != texts[first + k]:
+                if byte_at(b, begins[row] + k) != texts[first + k]:
                     equal = False
                     break
             if equal:
@@ -67,9 +77,31 @@ def mark_nulls(
                 break
 
 
+@kernel(types.Tuple((types.boolean, types.int64))(types.int64, types.int64, types.int64))
+def integer_value(b: Address, i: int, end: int) -> tuple[bool, int]:
+    """Whether byte_at(b, i:end) is an integer of up to 19 digits that an int64 holds, and which."""
+    negative = i < end and byte_at(b, i) == 45
+    if negative:
+        i += 1
+    if i == end or end - i > 19:
+        return False, 0
+    most = min(end, i + 18)
+    value = 0
+    while i < most and 48 <= byte_at(b, i) <= 57:
+        value = value * 10 + (byte_at(b, i) - 48)
+        i += 1
+    if i + 1 == end and i == most and 48 <= byte_at(b, i) <= 57:
+        digit = byte_at(b, i) - 48
+        if value > _TENTH or (value == _TENTH and digit > 7):
+            return False, 0
+        value = value * 10 + digit
+        i += 1
+    return i == end, -value if negative else value
+
+
 @kernel(types.void(U8, I64, I64, U8, types.int64, types.int64, types.boolean, I64_OUT, U8_OUT, U8_OUT))
 def read_integers(
-    b: Bytes,
+    data: Bytes,
     begins: Longs,
     sizes: Longs,
     tags: Bytes,
@@ -81,6 +113,7 @@ def read_integers(
     status: Bytes,
 ) -> None:
     """Integers of up to 19 digits between low and high."""
+    b = address_of(data)
     for row in range(begins.size):
         if status[row] != CLEAR:
             continue
@@ -92,7 +125,7 @@ def read_integers(
             continue
         i = begins[row]
         end = i + sizes[row]
-        if tag == INTEGER and sizes[row] <= 8 and i + 8 <= b.size and byte_at(b, i) != 45:
+        if tag == INTEGER and sizes[row] <= 8 and i + 8 <= data.size and byte_at(b, i) != 45:
             value = eight_digits(b, i, sizes[row])
             values[row] = value
             in_range = low <= value <= high
@@ -102,25 +135,8 @@ def read_integers(
         status[row] = DOUBT
         if tag != INTEGER and tag != TEXT and tag != QUOTED:
             continue
-        negative = i < end and b[i] == 45
-        if negative:
-            i += 1
-        if i == end or end - i > 19:
-            continue
-        most = min(end, i + 18)
-        value = 0
-        while i < most and 48 <= b[i] <= 57:
-            value = value * 10 + (b[i] - 48)
-            i += 1
-        if i + 1 == end and i == most and 48 <= b[i] <= 57:
-            digit = b[i] - 48
-            if value > _TENTH or (value == _TENTH and digit > 7):
-                continue
-            value = value * 10 + digit
-            i += 1
-        if negative:
-            value = -value
-        if i != end or value < low or value > high:
+        read, value = integer_value(b, i, end)
+        if not read or value < low or value > high:
             continue
         values[row] = value
         valid[row] = 1
@@ -129,7 +145,7 @@ def read_integers(
 
 @kernel(types.int64(U8, I64, I64, U8, types.boolean, F64_OUT, U8_OUT, U8_OUT, U8_OUT))
 def read_floats(
-    b: Bytes,
+    data: Bytes,
     begins: Longs,
     sizes: Longs,
     tags: Bytes,
@@ -143,6 +159,7 @@ def read_floats(
 
     Returns: the number of hard rows; they are plain JSON numbers of moderate size.
     """
+    b = address_of(data)
     count = 0
     for row in range(begins.size):
         hard[row] = 0
@@ -165,31 +182,31 @@ def read_floats(
             continue
         status[row] = CLEAR
         valid[row] = 1
-        negative = b[i] == 45
+        negative = byte_at(b, i) == 45
         if negative:
             i += 1
         mantissa = 0
         digits = 0
         exponent = 0
         behind_point = False
-        while i < end and b[i] != 101 and b[i] != 69:
-            if b[i] == 46:
+        while i < end and byte_at(b, i) != 101 and byte_at(b, i) != 69:
+            if byte_at(b, i) == 46:
                 behind_point = True
             else:
                 digits += 1
                 if digits <= 18:
-                    mantissa = mantissa * 10 + (b[i] - 48)
+                    mantissa = mantissa * 10 + (byte_at(b, i) - 48)
                 if behind_point:
                     exponent -= 1
             i += 1
         if i < end:
             i += 1
-            minus = b[i] == 45
-            if b[i] == 45 or b[i] == 43:
+            minus = byte_at(b, i) == 45
+            if byte_at(b, i) == 45 or byte_at(b, i) == 43:
                 i += 1
             written = 0
             while i < end:
-                written = written * 10 + (b[i] - 48)
+                written = written * 10 + (byte_at(b, i) - 48)
                 i += 1
             exponent += -written if minus else written
         if digits > 18 or mantissa > _EXACT_MAX or exponent < -22 or exponent > 22:
@@ -207,7 +224,7 @@ def read_floats(
 
 @kernel(types.void(U8, I64, I64, U8, types.int64, types.int64, types.boolean, I64_OUT, U8_OUT, U8_OUT))
 def read_decimals(
-    b: Bytes,
+    data: Bytes,
     begins: Longs,
     sizes: Longs,
     tags: Bytes,
@@ -220,6 +237,7 @@ def read_decimals(
 ) -> None:
     """Unscaled decimals of magnitude up to `high` (below 10^18), written without exponent and with at most `scale`
     digits behind the point."""
+    b = address_of(data)
     for row in range(begins.size):
         if status[row] != CLEAR:
             continue
@@ -238,7 +256,7 @@ def read_decimals(
                 continue
         if tag != INTEGER and tag != NUMBER:
             continue
-        negative = b[i] == 45
+        negative = byte_at(b, i) == 45
         if negative:
             i += 1
         value = 0
@@ -246,10 +264,10 @@ def read_decimals(
         missing = scale
         behind_point = False
         while i < end:
-            if b[i] == 46:
+            if byte_at(b, i) == 46:
                 behind_point = True
-            elif 48 <= b[i] <= 57:
-                value = value * 10 + (b[i] - 48)
+            elif 48 <= byte_at(b, i) <= 57:
+                value = value * 10 + (byte_at(b, i) - 48)
                 digits += 1
                 if behind_point:
                     missing -= 1
@@ -269,9 +287,10 @@ def read_decimals(
 
 @kernel(types.void(U8, I64, I64, U8, types.boolean, I64_OUT, U8_OUT, U8_OUT))
 def read_booleans(
-    b: Bytes, begins: Longs, sizes: Longs, tags: Bytes, required: bool, values: Longs, valid: Bytes, status: Bytes
+    data: Bytes, begins: Longs, sizes: Longs, tags: Bytes, required: bool, values: Longs, valid: Bytes, status: Bytes
 ) -> None:
     """true, false, and as texts also t, f, 1 and 0."""
+    b = address_of(data)
     for row in range(begins.size):
         if status[row] != CLEAR:
             continue
@@ -287,11 +306,23 @@ def read_booleans(
             value = 1 if tag == TRUE else 0
         elif tag == TEXT or tag == QUOTED:
             if sizes[row] == 1:
-                value = 1 if b[i] == 49 or b[i] == 116 else 0 if b[i] == 48 or b[i] == 102 else -1
-            elif sizes[row] == 4 and b[i] == 116 and b[i + 1] == 114 and b[i + 2] == 117 and b[i + 3] == 101:
+                value = (
+                    1
+                    if byte_at(b, i) == 49 or byte_at(b, i) == 116
+                    else 0
+                    if byte_at(b, i) == 48 or byte_at(b, i) == 102
+                    else -1
+                )
+            elif (
+                sizes[row] == 4
+                and byte_at(b, i) == 116
+                and byte_at(b, i + 1) == 114
+                and byte_at(b, i + 2) == 117
+                and byte_at(b, i + 3) == 101
+            ):
                 value = 1
-            elif sizes[row] == 5 and b[i] == 102 and b[i + 1] == 97 and b[i + 2] == 108:
-                value = 0 if b[i + 3] == 115 and b[i + 4] == 101 else -1
+            elif sizes[row] == 5 and byte_at(b, i) == 102 and byte_at(b, i + 1) == 97 and byte_at(b, i + 2) == 108:
+                value = 0 if byte_at(b, i + 3) == 115 and byte_at(b, i + 4) == 101 else -1
         if value < 0:
             status[row] = DOUBT
             continue
@@ -320,8 +351,11 @@ def check_strings(sizes: Longs, tags: Bytes, required: bool, valid: Bytes, statu
 
 
 @kernel(types.void(U8, I64_OUT, I64_OUT, U8, types.boolean, U8_OUT, U8_OUT))
-def check_json(b: Bytes, begins: Longs, sizes: Longs, tags: Bytes, required: bool, valid: Bytes, status: Bytes) -> None:
+def check_json(
+    data: Bytes, begins: Longs, sizes: Longs, tags: Bytes, required: bool, valid: Bytes, status: Bytes
+) -> None:
     """Pass every JSON value, strings with their quotes; an untyped text must hold exactly one value."""
+    b = address_of(data)
     for row in range(tags.size):
         if status[row] != CLEAR:
             continue
@@ -336,74 +370,83 @@ def check_json(b: Bytes, begins: Longs, sizes: Longs, tags: Bytes, required: boo
             sizes[row] += 2
         elif tag != TEXT and tag != QUOTED:
             continue
-        elif value_end(b, begins[row], begins[row] + sizes[row]) != begins[row] + sizes[row]:
+        elif value_end(b, begins[row], begins[row] + sizes[row], data.size) != begins[row] + sizes[row]:
             status[row] = DOUBT
 
 
 @inlined
-def _put_character(out: Bytes, to: int, point: int) -> int:
+def _put_character(out: Address, to: int, point: int) -> int:
     """Write a code point as UTF-8; the index behind it."""
     if point < 0x80:
-        out[to] = np.uint8(point)
+        put_byte(out, to, np.uint8(point))
         return to + 1
     if point < 0x800:
-        out[to] = np.uint8(0xC0 | (point >> 6))
-        out[to + 1] = np.uint8(0x80 | (point & 63))
+        put_byte(out, to, np.uint8(0xC0 | (point >> 6)))
+        put_byte(out, to + 1, np.uint8(0x80 | (point & 63)))
         return to + 2
     if point < 0x10000:
-        out[to] = np.uint8(0xE0 | (point >> 12))
-        out[to + 1] = np.uint8(0x80 | ((point >> 6) & 63))
-        out[to + 2] = np.uint8(0x80 | (point & 63))
+        put_byte(out, to, np.uint8(0xE0 | (point >> 12)))
+        put_byte(out, to + 1, np.uint8(0x80 | ((point >> 6) & 63)))
+        put_byte(out, to + 2, np.uint8(0x80 | (point & 63)))
         return to + 3
-    out[to] = np.uint8(0xF0 | (point >> 18))
-    out[to + 1] = np.uint8(0x80 | ((point >> 12) & 63))
-    out[to + 2] = np.uint8(0x80 | ((point >> 6) & 63))
-    out[to + 3] = np.uint8(0x80 | (point & 63))
+    put_byte(out, to, np.uint8(0xF0 | (point >> 18)))
+    put_byte(out, to + 1, np.uint8(0x80 | ((point >> 12) & 63)))
+    put_byte(out, to + 2, np.uint8(0x80 | ((point >> 6) & 63)))
+    put_byte(out, to + 3, np.uint8(0x80 | (point & 63)))
     return to + 4
 
 
+@kernel(types.int64(types.int64, types.int64, types.int64, types.int64, types.int64))
+def unescaped_end(b: Address, i: int, end: int, out: Address, to: int) -> int:
+    """Write a string unescaped to `out` from `to` on; its escapes are known to be valid, so that it does not grow.
+
+    Returns: the index behind what was written.
+    """
+    while i < end:
+        c = byte_at(b, i)
+        if c != 92:
+            put_byte(out, to, c)
+            to += 1
+            i += 1
+            continue
+        c = byte_at(b, i + 1)
+        if c == 117:
+            point = code_unit(b, i + 2, end)
+            i += 6
+            if 0xD800 <= point <= 0xDBFF:
+                point = 0x10000 + ((point - 0xD800) << 10) + (code_unit(b, i + 2, end) - 0xDC00)
+                i += 6
+            to = _put_character(out, to, point)
+            continue
+        if c == 98:
+            c = np.uint8(8)
+        elif c == 102:
+            c = np.uint8(12)
+        elif c == 110:
+            c = np.uint8(10)
+        elif c == 114:
+            c = np.uint8(13)
+        elif c == 116:
+            c = np.uint8(9)
+        put_byte(out, to, c)
+        to += 1
+        i += 2
+    return to
+
+
 @kernel(types.int64(U8, I64_OUT, I64_OUT, U8, U8, U8_OUT))
-def unescape(b: Bytes, begins: Longs, sizes: Longs, tags: Bytes, status: Bytes, out: Bytes) -> int:
+def unescape(data: Bytes, begins: Longs, sizes: Longs, tags: Bytes, status: Bytes, out: Bytes) -> int:
     """Write escaped strings unescaped to `out` and point their spans there: begin = -1 - index in `out`.
 
-    The escapes are known to be valid, so that no string grows. Returns: bytes written.
+    Returns: bytes written.
     """
+    b = address_of(data)
     to = 0
     for row in range(tags.size):
         if status[row] != CLEAR or tags[row] != ESCAPED:
             continue
-        i = begins[row]
-        end = i + sizes[row]
         first = to
-        while i < end:
-            c = b[i]
-            if c != 92:
-                out[to] = c
-                to += 1
-                i += 1
-                continue
-            c = b[i + 1]
-            if c == 117:
-                point = code_unit(b, i + 2, end)
-                i += 6
-                if 0xD800 <= point <= 0xDBFF:
-                    point = 0x10000 + ((point - 0xD800) << 10) + (code_unit(b, i + 2, end) - 0xDC00)
-                    i += 6
-                to = _put_character(out, to, point)
-                continue
-            if c == 98:
-                c = np.uint8(8)
-            elif c == 102:
-                c = np.uint8(12)
-            elif c == 110:
-                c = np.uint8(10)
-            elif c == 114:
-                c = np.uint8(13)
-            elif c == 116:
-                c = np.uint8(9)
-            out[to] = c
-            to += 1
-            i += 2
+        to = unescaped_end(b, begins[row], begins[row] + sizes[row], address_of(out), to)
         begins[row] = -1 - first
         sizes[row] = to - first
     return to
@@ -421,8 +464,11 @@ def string_offsets(sizes: Longs, valid: Bytes, rows: Longs, offsets: npt.NDArray
 
 
 @kernel(types.void(U8, U8, I64, I64, U8, I64, U8_OUT))
-def gather_strings(b: Bytes, side: Bytes, begins: Longs, sizes: Longs, valid: Bytes, rows: Longs, out: Bytes) -> None:
+def gather_strings(
+    data: Bytes, side: Bytes, begins: Longs, sizes: Longs, valid: Bytes, rows: Longs, out: Bytes
+) -> None:
     """Copy the strings of some rows one behind the other; `out` has 16 bytes more than they need."""
+    b = address_of(data)
     to = 0
     for k in range(rows.size):
         row = rows[k]
@@ -432,11 +478,11 @@ def gather_strings(b: Bytes, side: Bytes, begins: Longs, sizes: Longs, valid: By
         size = sizes[row]
         done = 0
         if begin >= 0:
-            while done < size and begin + done + 16 <= b.size:
-                copy_sixteen(out, to + done, b, begin + done)
+            while done < size and begin + done + 16 <= data.size:
+                copy_sixteen(address_of(out), to + done, b, begin + done)
                 done += 16
             while done < size:
-                out[to + done] = b[begin + done]
+                out[to + done] = byte_at(b, begin + done)
                 done += 1
         else:
             begin = -1 - begin
@@ -447,14 +493,15 @@ def gather_strings(b: Bytes, side: Bytes, begins: Longs, sizes: Longs, valid: By
 
 
 @kernel(types.void(U8, I64, I64, U8_OUT))
-def check_text(b: Bytes, starts: Longs, lengths: Longs, status: Bytes) -> None:
+def check_text(data: Bytes, starts: Longs, lengths: Longs, status: Bytes) -> None:
     """CLEAR for the rows that are valid UTF-8 without NUL, DOUBT for the others."""
+    b = address_of(data)
     for row in range(starts.size):
         status[row] = DOUBT
         i = starts[row]
         end = i + lengths[row]
         while i < end:
-            if i + 16 <= b.size:
+            if i + 16 <= data.size:
                 mask = non_ascii(b, i)
                 if mask == 0:
                     i += 16
@@ -462,7 +509,7 @@ def check_text(b: Bytes, starts: Longs, lengths: Longs, status: Bytes) -> None:
                 i += lowest_bit(mask)
                 if i >= end:
                     break
-            c = b[i]
+            c = byte_at(b, i)
             if c == 0:
                 i = -1
             elif c < 128:

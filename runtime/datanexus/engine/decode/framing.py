@@ -11,8 +11,8 @@ import numpy as np
 from numba import types
 
 from datanexus.core.kernel import I64_OUT, U8, inlined, kernel
-from datanexus.engine.decode.json_scan import Bytes, Longs
-from datanexus.engine.decode.wide import byte_matches, lowest_bit
+from datanexus.engine.decode.json_scan import Address, Bytes, Longs
+from datanexus.engine.decode.wide import address_of, byte_at, byte_matches, lowest_bit
 
 QUOTED_BYTES_MAX = 1 << 20  # of a CSV record with quoted line ends; beyond it the quote was a slip
 _HEAD_BYTES = 1 << 16  # of a block, from which the number of its records is guessed
@@ -68,15 +68,15 @@ def _framed(data: Bytes, end: int, fill: Callable[..., tuple[int, int]]) -> Fram
 
 
 @inlined
-def _find(b: Bytes, i: int, end: int, byte: int) -> int:
+def _find(b: Address, i: int, end: int, byte: int) -> int:
     """First index of a byte in b[i:end], or end."""
-    while i + 16 <= end:
+    while i + 32 <= end:
         mask = byte_matches(b, i, byte)
         if mask != 0:
             stop: int = i + lowest_bit(mask)
             return stop
-        i += 16
-    while i < end and b[i] != byte:
+        i += 32
+    while i < end and byte_at(b, i) != byte:
         i += 1
     return i
 
@@ -86,7 +86,7 @@ def _lines(b: Bytes, end: int, at_end: bool, starts: Longs, lengths: Longs, ends
     count = 0
     start = 0
     while start < end:
-        close = _find(b, start, end, 10)
+        close = _find(address_of(b), start, end, 10)
         if close == end and not at_end:
             break
         behind = min(close + 1, end)
@@ -111,7 +111,7 @@ def _csv_end(b: Bytes, start: int, end: int, delimiter: int, quote: int) -> int:
         if i < end and b[i] == quote:
             i += 1
             while True:
-                i = _find(b, i, end, quote)
+                i = _find(address_of(b), i, end, quote)
                 if i - start > QUOTED_BYTES_MAX:
                     return -1
                 if i >= end:
@@ -154,7 +154,7 @@ def _csv(
         if close == -3:
             close = end
         if close < 0:
-            close = _find(b, start, end, 10)
+            close = _find(address_of(b), start, end, 10)
             if close == end and not at_end:
                 break
         behind = min(close + 1, end)

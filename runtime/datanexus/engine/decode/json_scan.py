@@ -1,20 +1,21 @@
-"""The fast lane of JSON: finds the values of the used keys in flat objects and judges nothing.
+"""Where the values of a JSON text end: what `json_columns` is made of. Finds, and judges nothing.
 
-A row it fully understands gets one span and one tag per used key; any other row gets DOUBT and goes to `json_judge`.
-Invariant: a row that leaves here with CLEAR is a record that the judge accepts as JSON, with the same values
-(tests/property/decode holds the two against each other). The grammar is complete, only depth and length of numbers
-are bounded, so doubt is rare: duplicate keys, escapes in keys, nesting beyond 60, whatever is broken.
+Texts are given by the address of their buffer; `end` is where the record ends, `limit` where the buffer does, so that
+whole vectors are loaded before it. A value it does not fully understand is doubt, never an error. The grammar is
+complete, only depth and length of numbers are bounded.
 """
 
 import numpy as np
 import numpy.typing as npt
 from numba import types
 
-from datanexus.core.kernel import I64, I64_2D_OUT, U8, U8_2D_OUT, U8_OUT, inlined, kernel
-from datanexus.engine.decode.wide import byte_at, digit_stops, equal_bytes, lowest_bit, string_stops
+from datanexus.core.kernel import I64_2D_OUT, U8, inlined, kernel
+from datanexus.engine.decode.wide import address_of, byte_at, digit_stops, lowest_bit, string_stops
 
 Bytes = npt.NDArray[np.uint8]
 Longs = npt.NDArray[np.int64]
+Address = int  # of the first byte of an array, see `wide`
+_INT = types.int64
 
 # What a span is. Numbers, true, false and nested values span their JSON text, strings what lies between the quotes.
 MISSING = 0
@@ -36,24 +37,22 @@ DAYS = 13
 CLEAR = 0
 DOUBT = 1
 
-_ONES = np.uint64(0xFFFFFFFF)
 _BEYOND = np.uint64(0x8000)
 _DEPTH_MAX = 60  # bits of the stack of open brackets
 _DIGITS_MAX = 40  # with an exponent of at most two digits: far from the end of float64
-_REMEMBERED = 64  # members of the previous row whose keys are tried first
 
 
 @inlined
-def _after_space(b: Bytes, i: int, end: int) -> int:
-    while i < end and (b[i] == 32 or b[i] == 10 or b[i] == 13 or b[i] == 9):
+def after_space(b: Address, i: int, end: int) -> int:
+    while i < end and (byte_at(b, i) == 32 or byte_at(b, i) == 10 or byte_at(b, i) == 13 or byte_at(b, i) == 9):
         i += 1
     return i
 
 
 @inlined
-def utf8_after(b: Bytes, i: int, end: int) -> int:
+def utf8_after(b: Address, i: int, end: int) -> int:
     """Index after the multi-byte character at i, or -1 where it is no valid UTF-8."""
-    c = b[i]
+    c = byte_at(b, i)
     size = 0
     low = 0x80
     high = 0xBF
@@ -71,10 +70,10 @@ def utf8_after(b: Bytes, i: int, end: int) -> int:
             low = 0x90
         elif c == 0xF4:
             high = 0x8F
-    if size == 0 or i + size > end or b[i + 1] < low or b[i + 1] > high:
+    if size == 0 or i + size > end or byte_at(b, i + 1) < low or byte_at(b, i + 1) > high:
         return -1
     for k in range(2, size):
-        if b[i + k] < 0x80 or b[i + k] > 0xBF:
+        if byte_at(b, i + k) < 0x80 or byte_at(b, i + k) > 0xBF:
             return -1
     return i + size
 
@@ -91,26 +90,26 @@ def hex_digit(c: int) -> int:
     return -1
 
 
-@kernel(types.int64(U8, types.int64, types.int64))
-def code_unit(b: Bytes, i: int, end: int) -> int:
+@kernel(_INT(_INT, _INT, _INT))
+def code_unit(b: Address, i: int, end: int) -> int:
     """The four hex digits at i as a number, or -1."""
     if i + 4 > end:
         return -1
     value = 0
     for k in range(4):
-        digit = hex_digit(b[i + k])
+        digit = hex_digit(byte_at(b, i + k))
         if digit < 0:
             return -1
         value = value * 16 + digit
     return value
 
 
-@kernel(types.int64(U8, types.int64, types.int64))
-def _escape_after(b: Bytes, i: int, end: int) -> int:
+@kernel(_INT(_INT, _INT, _INT))
+def _escape_after(b: Address, i: int, end: int) -> int:
     """Index after the escape whose backslash is at i; -1 for a broken one, a NUL or half a surrogate pair."""
     if i + 1 >= end:
         return -1
-    c = b[i + 1]
+    c = byte_at(b, i + 1)
     if c == 34 or c == 92 or c == 47 or c == 98 or c == 102 or c == 110 or c == 114 or c == 116:
         return i + 2
     if c != 117:
@@ -120,38 +119,37 @@ def _escape_after(b: Bytes, i: int, end: int) -> int:
         return -1
     if unit < 0xD800 or unit > 0xDFFF:
         return i + 6
-    if i + 12 > end or b[i + 6] != 92 or b[i + 7] != 117:
+    if i + 12 > end or byte_at(b, i + 6) != 92 or byte_at(b, i + 7) != 117:
         return -1
     low = code_unit(b, i + 8, end)
     return i + 12 if 0xDC00 <= low <= 0xDFFF else -1
 
 
 @inlined
-def _next_stop(b: Bytes, i: int) -> int:
-    """First index from i on with a control, quote, backslash or non-ASCII byte, or the end of the buffer."""
-    n = b.size
-    while i + 32 <= n:
+def _next_stop(b: Address, i: int, limit: int) -> int:
+    """First index from i on with a control, quote, backslash or non-ASCII byte, or the limit."""
+    while i + 32 <= limit:
         mask = string_stops(b, i)
         if mask != 0:
             stop: int = i + lowest_bit(mask)
             return stop
         i += 32
-    while i < n:
-        c = b[i]
+    while i < limit:
+        c = byte_at(b, i)
         if c < 32 or c == 34 or c == 92 or c > 127:
             return i
         i += 1
     return i
 
 
-@kernel(types.UniTuple(types.int64, 2)(U8, types.int64, types.int64))
-def _string_end_slow(b: Bytes, i: int, end: int) -> tuple[int, int]:
+@kernel(types.UniTuple(_INT, 2)(_INT, _INT, _INT, _INT))
+def _string_end_slow(b: Address, i: int, end: int, limit: int) -> tuple[int, int]:
     escaped = 0
     while True:
-        i = _next_stop(b, i)
+        i = _next_stop(b, i, limit)
         if i >= end:
             return -1, 0
-        c = b[i]
+        c = byte_at(b, i)
         if c == 34:
             return i, escaped
         if c > 127:
@@ -166,73 +164,80 @@ def _string_end_slow(b: Bytes, i: int, end: int) -> tuple[int, int]:
 
 
 @inlined
-def _string_end(b: Bytes, i: int, end: int) -> tuple[int, int]:
+def string_end(b: Address, i: int, end: int, limit: int) -> tuple[int, int]:
     """(index of the closing quote, whether there are escapes) of the string whose text begins at i; -1: doubt."""
-    stop = _next_stop(b, i)
-    if stop < end and b[stop] == 34:
+    stop = _next_stop(b, i, limit)
+    if stop < end and byte_at(b, stop) == 34:
         return stop, 0
-    return _string_end_slow(b, stop, end)
+    return _string_end_slow(b, stop, end, limit)
 
 
-@kernel(types.UniTuple(types.int64, 2)(U8, types.int64, types.int64))
-def number_end(b: Bytes, i: int, end: int) -> tuple[int, int]:
+@kernel(types.UniTuple(_INT, 2)(_INT, _INT, _INT))
+def number_end(b: Address, i: int, end: int) -> tuple[int, int]:
     """(index after the JSON number at i, its tag); -1: no number, or one so long that only the judge shall read it."""
     begin = i
     tag = INTEGER
-    if i < end and b[i] == 45:
+    if i < end and byte_at(b, i) == 45:
         i += 1
     first = i
-    while i < end and 48 <= b[i] <= 57:
+    while i < end and 48 <= byte_at(b, i) <= 57:
         i += 1
-    if i == first or (b[first] == 48 and i - first > 1):
+    if i == first or (byte_at(b, first) == 48 and i - first > 1):
         return -1, 0
-    if i < end and b[i] == 46:
+    if i < end and byte_at(b, i) == 46:
         tag = NUMBER
         i += 1
         first = i
-        while i < end and 48 <= b[i] <= 57:
+        while i < end and 48 <= byte_at(b, i) <= 57:
             i += 1
         if i == first:
             return -1, 0
     if i - begin > _DIGITS_MAX:
         return -1, 0
-    if i < end and (b[i] == 101 or b[i] == 69):
+    if i < end and (byte_at(b, i) == 101 or byte_at(b, i) == 69):
         tag = NUMBER
         i += 1
-        if i < end and (b[i] == 43 or b[i] == 45):
+        if i < end and (byte_at(b, i) == 43 or byte_at(b, i) == 45):
             i += 1
         first = i
-        while i < end and 48 <= b[i] <= 57:
+        while i < end and 48 <= byte_at(b, i) <= 57:
             i += 1
         if i == first or i - first > 2:
             return -1, 0
     return i, tag
 
 
-@kernel(types.UniTuple(types.int64, 2)(U8, types.int64, types.int64))
-def _literal_end(b: Bytes, i: int, end: int) -> tuple[int, int]:
-    c = b[i]
-    if c == 116 and i + 4 <= end and b[i + 1] == 114 and b[i + 2] == 117 and b[i + 3] == 101:
+@kernel(types.UniTuple(_INT, 2)(_INT, _INT, _INT))
+def _literal_end(b: Address, i: int, end: int) -> tuple[int, int]:
+    c = byte_at(b, i)
+    if c == 116 and i + 4 <= end and byte_at(b, i + 1) == 114 and byte_at(b, i + 2) == 117 and byte_at(b, i + 3) == 101:
         return i + 4, TRUE
-    if c == 102 and i + 5 <= end and b[i + 1] == 97 and b[i + 2] == 108 and b[i + 3] == 115 and b[i + 4] == 101:
+    if (
+        c == 102
+        and i + 5 <= end
+        and byte_at(b, i + 1) == 97
+        and byte_at(b, i + 2) == 108
+        and byte_at(b, i + 3) == 115
+        and byte_at(b, i + 4) == 101
+    ):
         return i + 5, FALSE
-    if c == 110 and i + 4 <= end and b[i + 1] == 117 and b[i + 2] == 108 and b[i + 3] == 108:
+    if c == 110 and i + 4 <= end and byte_at(b, i + 1) == 117 and byte_at(b, i + 2) == 108 and byte_at(b, i + 3) == 108:
         return i + 4, NULL
     return -1, 0
 
 
 @inlined
-def _scalar_end(b: Bytes, i: int, end: int) -> tuple[int, int]:
-    c = b[i]
+def scalar_end(b: Address, i: int, end: int) -> tuple[int, int]:
+    c = byte_at(b, i)
     if c == 45 or 48 <= c <= 57:
         return number_end(b, i, end)
     return _literal_end(b, i, end)
 
 
 @inlined
-def _plain_integer_end(b: Bytes, i: int, end: int) -> tuple[int, int]:
+def plain_integer_end(b: Address, i: int, end: int, limit: int) -> tuple[int, int]:
     """As `number_end` for integers of 1 to 15 digits that a comma or brace follows; -1 for all else."""
-    if i + 16 > b.size:
+    if i + 16 > limit:
         return -1, 0
     mask = digit_stops(b, i)
     size = lowest_bit(mask | _BEYOND)
@@ -245,8 +250,8 @@ def _plain_integer_end(b: Bytes, i: int, end: int) -> tuple[int, int]:
     return close, INTEGER
 
 
-@kernel(types.int64(U8, types.int64, types.int64))
-def value_end(b: Bytes, i: int, end: int) -> int:
+@kernel(_INT(_INT, _INT, _INT, _INT))
+def value_end(b: Address, i: int, end: int, limit: int) -> int:
     """Index after the complete JSON value at i, of any nesting up to 60; -1: doubt."""
     depth = 0
     objects = np.uint64(0)  # one bit per open bracket, the innermost lowest
@@ -254,10 +259,10 @@ def value_end(b: Bytes, i: int, end: int) -> int:
     while True:
         if state == 2 and depth == 0:
             return i
-        i = _after_space(b, i, end)
+        i = after_space(b, i, end)
         if i >= end:
             return -1
-        c = b[i]
+        c = byte_at(b, i)
         if state == 0:
             if c == 123 or c == 91:
                 depth += 1
@@ -265,10 +270,10 @@ def value_end(b: Bytes, i: int, end: int) -> int:
                     return -1
                 is_object = np.uint64(1) if c == 123 else np.uint64(0)
                 objects = (objects << np.uint64(1)) | is_object
-                i = _after_space(b, i + 1, end)
+                i = after_space(b, i + 1, end)
                 if i >= end:
                     return -1
-                if b[i] == c + 2:
+                if byte_at(b, i) == c + 2:
                     i += 1
                     depth -= 1
                     objects >>= np.uint64(1)
@@ -276,23 +281,23 @@ def value_end(b: Bytes, i: int, end: int) -> int:
                 elif c == 123:
                     state = 1
             elif c == 34:
-                i = _string_end(b, i + 1, end)[0] + 1
+                i = string_end(b, i + 1, end, limit)[0] + 1
                 if i == 0:
                     return -1
                 state = 2
             else:
-                i = _scalar_end(b, i, end)[0]
+                i = scalar_end(b, i, end)[0]
                 if i < 0:
                     return -1
                 state = 2
         elif state == 1:
             if c != 34:
                 return -1
-            i = _string_end(b, i + 1, end)[0] + 1
+            i = string_end(b, i + 1, end, limit)[0] + 1
             if i == 0:
                 return -1
-            i = _after_space(b, i, end)
-            if i >= end or b[i] != 58:
+            i = after_space(b, i, end)
+            if i >= end or byte_at(b, i) != 58:
                 return -1
             i += 1
             state = 0
@@ -306,136 +311,6 @@ def value_end(b: Bytes, i: int, end: int) -> int:
             else:
                 return -1
             i += 1
-
-
-@kernel(types.void(U8, I64, I64, U8, I64, types.boolean, I64_2D_OUT, I64_2D_OUT, U8_2D_OUT, U8_OUT))
-def scan_objects(
-    b: Bytes,
-    starts: Longs,
-    lengths: Longs,
-    names: Bytes,
-    name_offsets: Longs,
-    only_known: bool,
-    begins: Longs,
-    sizes: Longs,
-    tags: Bytes,
-    status: Bytes,
-) -> None:
-    """Find the values of the named keys in every row.
-
-    Shape:   names: concatenated keys; begins, sizes, tags: one row per key, one column per record; tags come as zeros.
-             only_known: a key that has no name is doubt (unknownFields: Reject).
-    Cost:    the keys of the previous row are tried first, in their order; a changed order costs a linear search.
-    """
-    known = name_offsets.size - 1
-    key_begins = np.zeros(_REMEMBERED, np.int64)
-    key_sizes = np.zeros(_REMEMBERED, np.int64)
-    key_masks = np.zeros(_REMEMBERED, np.uint64)
-    key_slots = np.zeros(_REMEMBERED, np.int64)
-    remembered = 0
-    wide_end = b.size - 32
-    for row in range(starts.size):
-        status[row] = DOUBT
-        i = starts[row]
-        end = i + lengths[row]
-        i = _after_space(b, i, end)
-        if i >= end or b[i] != 123:
-            continue
-        member = 0
-        # Each turn begins at what stands before a member: the brace, a comma or the space before it.
-        while True:
-            slot = -2
-            if member < remembered:
-                size = key_sizes[member]
-                if i <= wide_end and i + size < end and key_masks[member] & ~equal_bytes(b, key_begins[member], i) == 0:
-                    slot = key_slots[member]
-                    i += size
-            if slot == -2:
-                if byte_at(b, i) <= 32:
-                    i = _after_space(b, i, end)
-                    if i >= end:
-                        break
-                if b[i] == 125 and member > 0:
-                    if i + 1 == end or _after_space(b, i + 1, end) == end:
-                        status[row] = CLEAR
-                    break
-                if b[i] != 44 and member > 0:
-                    break
-                before = i
-                i = _after_space(b, i + 1, end)
-                if i < end and b[i] == 125 and member == 0:
-                    if _after_space(b, i + 1, end) == end:
-                        status[row] = CLEAR
-                    break
-                if i >= end or b[i] != 34:
-                    break
-                i += 1
-                close, escaped = _string_end(b, i, end)
-                if close < 0 or escaped:
-                    break
-                slot = -1
-                size = close - i
-                for name in range(known):
-                    first = name_offsets[name]
-                    if name_offsets[name + 1] - first != size:
-                        continue
-                    equal = True
-                    for k in range(size):
-                        if names[first + k] != b[i + k]:
-                            equal = False
-                            break
-                    if equal:
-                        slot = name
-                        break
-                i = _after_space(b, close + 1, end)
-                if i >= end or b[i] != 58:
-                    break
-                i += 1
-                if member < _REMEMBERED:
-                    # From the brace or comma to the colon, where that is short; else a mask that nothing satisfies.
-                    size = i - before
-                    fits = size <= 32 and before <= wide_end
-                    key_begins[member] = before if fits else 0
-                    key_sizes[member] = size if fits else b.size
-                    key_masks[member] = _ONES >> np.uint64(32 - size) if fits else _ONES
-                    key_slots[member] = slot
-                    remembered = max(remembered, member + 1)
-            if slot < 0:
-                if only_known:
-                    break
-            elif tags[slot, row] != MISSING:
-                break
-            if i < end and byte_at(b, i) <= 32:
-                i = _after_space(b, i, end)
-            if i >= end:
-                break
-            begin = i
-            c = byte_at(b, i)
-            if c == 34:
-                begin = i + 1
-                close, escaped = _string_end(b, begin, end)
-                if close < 0:
-                    break
-                tag = ESCAPED if escaped else STRING
-                i = close + 1
-            else:
-                if c == 123 or c == 91:
-                    close = value_end(b, i, end)
-                    tag = NESTED
-                else:
-                    close, tag = _plain_integer_end(b, i, end)
-                    if close < 0:
-                        close, tag = _scalar_end(b, i, end)
-                if close < 0:
-                    break
-                i = close
-            if slot >= 0:
-                begins[slot, row] = begin
-                sizes[slot, row] = close - begin
-                tags[slot, row] = tag
-            if i >= end:
-                break
-            member += 1
 
 
 @kernel(types.int64(U8))
@@ -495,17 +370,17 @@ def member_spans(b: Bytes, spans: Longs) -> int:
     Shape:   spans: (key begin, key end, value begin, value end) per member; keys of array elements are empty.
     Returns: the number of members; only those that fit are written, so a call with no room counts.
     """
-    i = _after_space(b, 0, b.size)
+    i = after_space(address_of(b), 0, b.size)
     is_object = b[i] == 123
-    i = _after_space(b, i + 1, b.size)
+    i = after_space(address_of(b), i + 1, b.size)
     count = 0
     while i < b.size and b[i] != 125 and b[i] != 93:
         key_begin = i
         key_end = i
         if is_object:
             key_end = _valid_value_end(b, i)
-            i = _after_space(b, key_end, b.size)
-            i = _after_space(b, i + 1, b.size)
+            i = after_space(address_of(b), key_end, b.size)
+            i = after_space(address_of(b), i + 1, b.size)
         close = _valid_value_end(b, i)
         if count < spans.shape[0]:
             spans[count, 0] = key_begin
@@ -513,7 +388,7 @@ def member_spans(b: Bytes, spans: Longs) -> int:
             spans[count, 2] = i
             spans[count, 3] = close
         count += 1
-        i = _after_space(b, close, b.size)
+        i = after_space(address_of(b), close, b.size)
         if i < b.size and b[i] == 44:
-            i = _after_space(b, i + 1, b.size)
+            i = after_space(address_of(b), i + 1, b.size)
     return count

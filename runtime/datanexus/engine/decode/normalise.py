@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 from datanexus.core.columns import arrow_type
 from datanexus.core.rejection import Rejection
 from datanexus.engine.decode import column_scan
-from datanexus.engine.decode.json_scan import CLEAR, ESCAPED, MISSING, TEXT, Bytes, Longs
+from datanexus.engine.decode.json_scan import CLEAR, DOUBT, ESCAPED, MISSING, TEXT, Bytes, Longs
 from datanexus.engine.decode.reason import Refusal
 from datanexus.engine.decode.time_pattern import time_zone
-from datanexus.engine.decode.time_scan import compiled_formats, read_times
+from datanexus.engine.decode.time_scan import compiled_formats, fill_times, read_times
 from datanexus.engine.decode.value import ABSENT, INTEGER_RANGES, FieldReader, Token, Value, field_reader, read_value
 from datanexus.plan.physical import FieldPlan, RecordPlan
 from datanexus_spec.datatype import DataType, Kind
@@ -52,13 +52,15 @@ class Spans:
 
 @dataclass(slots=True)
 class Column:
-    """Values of one field while its rows are judged: integers or floats in `values`, or texts as spans of `spans.data`
-    and, where a begin is negative, of `side` from -1 - begin on."""
+    """Values of one field while its rows are judged: integers or floats in `values` (or Python integers beyond int64);
+    or texts, written out with their `offsets`, or as spans of `spans.data` and, where a begin is negative, of `side`
+    from -1 - begin on."""
 
     valid: Bytes
-    values: npt.NDArray[np.int64] | npt.NDArray[np.float64] | None = None
+    values: npt.NDArray[np.int64] | npt.NDArray[np.float64] | npt.NDArray[np.object_] | None = None
     spans: Spans | None = None
     side: Bytes | None = None
+    offsets: npt.NDArray[np.int32] | None = None
 
 
 class Normaliser:
@@ -94,19 +96,34 @@ class Normaliser:
         """Read one field by its kernel; rows that need a strict look become DOUBT."""
         return self._columns[field].read(spans, status)
 
-    def finish(self, columns: Sequence[Column], status: Bytes, judge: Judge) -> Decoded:
-        """Have the doubtful rows judged and make the record's columns of what passed."""
-        accepted, rejected = self._judged(np.flatnonzero(status != CLEAR), judge)
-        for index, column in enumerate(columns):
-            _place(column, accepted, index)
-        status[[row for row, _ in accepted]] = CLEAR
-        rows = np.flatnonzero(status == CLEAR)
-        arrays = [_array(reader.plan.type, column, rows) for reader, column in zip(self.readers, columns, strict=True)]
-        times = columns[self._event_time].values
-        assert times is not None
-        event_time_us = cast("Longs", times if len(rows) == len(times) else times[rows])
+    def complete_times(self, field: int, spans: Spans, column: tuple[Longs, Bytes], status: Bytes) -> Column:
+        """Read what is not valid yet in a column of times; rows that need a strict look become DOUBT."""
+        return self._columns[field].complete_times(spans, column, status)
+
+    def finish(
+        self, columns: Sequence[Column], status: Bytes, judge: Judge, *, rows: Longs | None = None, total: int = 0
+    ) -> Decoded:
+        """Have the doubtful rows judged and make the record's columns of what passed.
+
+        `rows`: which of the chunk's `total` rows the columns and the status have, the others are doubtful; None: all.
+        """
+        clear = np.flatnonzero(status == CLEAR)
+        passed = clear if rows is None else rows if len(clear) == len(status) else rows[clear]
+        doubtful = np.ones(len(status) if rows is None else total, np.bool_)
+        doubtful[passed] = False
+        accepted, rejected = self._judged(np.flatnonzero(doubtful), judge)
+        types = [reader.plan.type for reader in self.readers]
+        arrays = [_array(given, column, clear) for given, column in zip(types, columns, strict=True)]
+        if accepted:
+            late = np.array([row for row, _ in accepted], np.int64)
+            order = pa.array(np.argsort(np.concatenate([passed, late]), kind="stable"))
+            passed = np.sort(np.concatenate([passed, late]))
+            judged = [
+                _judged_array(given, [values[index] for _, values in accepted]) for index, given in enumerate(types)
+            ]
+            arrays = [pa.concat_arrays(pair).take(order) for pair in zip(arrays, judged, strict=True)]
         records = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
-        return Decoded(records, rows, event_time_us, rejected)
+        return Decoded(records, passed, _microseconds(arrays[self._event_time]), rejected)
 
     def _judged(self, rows: Longs, judge: Judge) -> tuple[list[tuple[int, list[Value]]], tuple[Rejection, ...]]:
         accepted: list[tuple[int, list[Value]]] = []
@@ -184,6 +201,18 @@ class _FastColumn:
         values, valid = read_times(located, self._times, self._zone, status, required=self._required, as_date=as_date)
         return Column(valid, values=values)
 
+    def complete_times(self, spans: Spans, column: tuple[Longs, Bytes], status: Bytes) -> Column:
+        """Read what is not valid yet in a column of times."""
+        values, valid = column
+        if valid.all():
+            return Column(valid, values=values)
+        pending = valid == 0
+        own = np.where(pending, CLEAR, DOUBT).astype(np.uint8)
+        located = (spans.data, spans.begins, spans.sizes, spans.tags)
+        fill_times(located, self._times, self._zone, own, column, required=self._required, as_date=False)
+        status[pending & (own == DOUBT)] = DOUBT
+        return Column(valid, values=values)
+
     def _numbers(self, spans: Spans, status: Bytes) -> Column:
         located = (spans.data, spans.begins, spans.sizes, spans.tags)
         valid = np.zeros(len(status), np.uint8)
@@ -245,31 +274,30 @@ def token_of_first(origins: Sequence[str], tokens: Mapping[str, Token]) -> Token
     return found[0] if found else ABSENT
 
 
-def _place(column: Column, accepted: Sequence[tuple[int, list[Value]]], index: int) -> None:
-    """Put the values of strictly read rows into their column."""
-    if not accepted:
-        return
-    rows = np.array([row for row, _ in accepted], np.int64)
-    given = [values[index] for _, values in accepted]
-    column.valid[rows] = [value is not None for value in given]
-    if column.values is None:
-        _place_texts(column, rows, [cast("bytes", value or b"") for value in given])
-        return
-    numbers = [cast("int | float", 0 if value is None else value) for value in given]
-    if any(not -(2**63) <= number < 2**63 for number in numbers if isinstance(number, int)):
-        column.values = column.values.astype(object)  # decimals of more than 18 digits
-    column.values[rows] = numbers
+def _judged_array(data_type: DataType, values: Sequence[Value]) -> pa.Array:
+    """What the judge gave of one field, in its Arrow type."""
+    valid = np.array([value is not None for value in values], np.uint8)
+    every = np.arange(len(values))
+    if data_type.kind in (Kind.STRING, Kind.JSON):
+        texts = [cast("bytes", value or b"") for value in values]
+        offsets = np.cumsum([0, *map(len, texts)]).astype(np.int32)
+        return _array(data_type, Column(valid, side=np.frombuffer(b"".join(texts), np.uint8), offsets=offsets), every)
+    numbers = [cast("int | float", 0 if value is None else value) for value in values]
+    is_wide = any(not -(2**63) <= number < 2**63 for number in numbers if isinstance(number, int))
+    if data_type.kind is Kind.FLOAT64:
+        return _array(data_type, Column(valid, values=np.array(numbers, np.float64)), every)
+    column = Column(valid, values=np.array(numbers, np.object_) if is_wide else np.array(numbers, np.int64))
+    return _array(data_type, column, every)
 
 
-def _place_texts(column: Column, rows: Longs, texts: Sequence[bytes]) -> None:
-    assert column.spans is not None
-    begins, sizes = column.spans.begins.copy(), column.spans.sizes.copy()
-    side = b"" if column.side is None else column.side.tobytes()
-    lengths = np.array([len(text) for text in texts], np.int64)
-    begins[rows] = -1 - (len(side) + np.cumsum(lengths) - lengths)
-    sizes[rows] = lengths
-    column.side = np.frombuffer(side + b"".join(texts), np.uint8)
-    column.spans = Spans(column.spans.data, begins, sizes, column.spans.tags)
+def _microseconds(times: pa.Array) -> Longs:
+    """The values of a column of timestamps without NULL, in place."""
+    content = times.buffers()[1]
+    return (
+        np.frombuffer(content, np.int64)[times.offset : times.offset + len(times)]
+        if len(times)
+        else np.empty(0, np.int64)
+    )
 
 
 def _array(data_type: DataType, column: Column, rows: Longs) -> pa.Array:
@@ -303,6 +331,9 @@ def _decimal_words(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
 
 
 def _strings(column: Column, rows: Longs) -> pa.Array:
+    if column.offsets is not None:
+        texts = _text_array(column.valid, column.offsets, cast("Bytes", column.side))
+        return texts if len(rows) == len(texts) else texts.take(pa.array(rows))
     assert column.spans is not None
     spans = column.spans
     offsets = np.empty(len(rows) + 1, np.int32)
@@ -311,8 +342,12 @@ def _strings(column: Column, rows: Longs) -> pa.Array:
     side = np.empty(0, np.uint8) if column.side is None else column.side
     column_scan.gather_strings(spans.data, side, spans.begins, spans.sizes, column.valid, rows, copied)
     valid = column.valid if len(rows) == len(column.valid) else column.valid[rows]
-    buffers = [_validity(valid), pa.py_buffer(offsets), pa.py_buffer(copied)]
-    return pa.Array.from_buffers(pa.string(), len(rows), buffers)
+    return _text_array(valid, offsets, copied)
+
+
+def _text_array(valid: Bytes, offsets: npt.NDArray[np.int32], content: Bytes) -> pa.Array:
+    buffers = [_validity(valid), pa.py_buffer(offsets), pa.py_buffer(content)]
+    return pa.Array.from_buffers(pa.string(), len(valid), buffers)
 
 
 def _validity(valid: Bytes) -> pa.Buffer | None:

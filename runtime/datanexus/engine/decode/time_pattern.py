@@ -100,6 +100,10 @@ class TimeFormat:
     def is_epoch(self) -> bool:
         return self.per_second > 0
 
+    @property
+    def is_iso(self) -> bool:
+        return not self.is_epoch and not self.program
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:

@@ -14,7 +14,7 @@ from numba import types
 from datanexus.core.kernel import I64, I64_OUT, U8, U8_OUT, inlined, kernel
 from datanexus.engine.decode import json_scan as tag
 from datanexus.engine.decode import time_pattern as pattern
-from datanexus.engine.decode.json_scan import CLEAR, DOUBT, Bytes, Longs
+from datanexus.engine.decode.json_scan import CLEAR, DOUBT, Address, Bytes, Longs
 from datanexus.engine.decode.time_pattern import (
     DAY_US,
     MONTHS,
@@ -24,7 +24,7 @@ from datanexus.engine.decode.time_pattern import (
     TimeFormat,
     local_offset_us,
 )
-from datanexus.engine.decode.wide import byte_at, equal_bytes
+from datanexus.engine.decode.wide import address_of, byte_at, digit_stops, eight_digits, equal_bytes
 
 _INTEGER = tag.INTEGER
 _STRING = tag.STRING
@@ -61,10 +61,15 @@ _YEAR, _MONTH, _DAY, _HOUR, _MINUTE, _SECOND = (
 )
 _DAY_OF_YEAR, _SHORT_YEAR, _HALF, _HOUR12 = pattern.DAY_OF_YEAR, pattern.SHORT_YEAR, pattern.HALF, pattern.HOUR12
 _FRACTION_US, _OFFSET_MINUTES, _REGISTERS = pattern.FRACTION_US, pattern.OFFSET_MINUTES, pattern.REGISTERS
-_MINUTE_US = 60_000_000
-_SAME_MINUTE = np.uint64(0xFFFF)  # of equal_bytes: YYYY-MM-DDThh:mm
+MINUTE_US = 60_000_000
+SAME_MINUTE = np.uint64(0xFFFF)  # of equal_bytes: YYYY-MM-DDThh:mm
 _SAME_DAY = np.uint64(0x3FF)
+_ONE = np.uint64(1)
+_SECOND_BYTES = np.uint64(0x7FF)  # of digit_stops at the last colon: :ss.ffffffZ
+_STOPS_PLAIN = np.uint64(0b1001)  # :ssZ
+_STOPS_POINT = np.uint64(0b1001)  # :ss. and the Z later
 _POWERS = np.array([10.0**k for k in range(16)])
+LocatedTimes = tuple[Bytes, Longs, Longs, Bytes]  # data, begins, sizes, tags
 _NAMES = np.frombuffer("".join(MONTHS + WEEKDAYS).encode(), np.uint8)
 _NAME_OFFSETS = np.cumsum([0] + [len(name) for name in MONTHS + WEEKDAYS]).astype(np.int64)
 
@@ -96,10 +101,10 @@ def from_local(time_us: npt.NDArray[np.int64], zone: ZoneInfo) -> npt.NDArray[np
 
 
 @inlined
-def _two(b: Bytes, i: int) -> int:
+def _two(b: Address, i: int) -> int:
     """The two digits at i, or a negative number."""
-    high = b[i] - 48
-    low = b[i + 1] - 48
+    high = byte_at(b, i) - 48
+    low = byte_at(b, i + 1) - 48
     if high < 0 or high > 9 or low < 0 or low > 9:
         return -1
     value: int = high * 10 + low
@@ -128,15 +133,15 @@ def days_of_date(year: int, month: int, day: int) -> int:
     return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
 
 
-@kernel(types.UniTuple(types.int64, 2)(U8, types.int64, types.int64))
-def _fraction(b: Bytes, i: int, end: int) -> tuple[int, int]:
+@kernel(types.UniTuple(types.int64, 2)(types.int64, types.int64, types.int64))
+def _fraction(b: Address, i: int, end: int) -> tuple[int, int]:
     """(microseconds, index after the digits); no match for none. Up to 15 digits the quotient is exactly rounded."""
     value = 0
     first = i
-    while i < end and 48 <= b[i] <= 57:
+    while i < end and 48 <= byte_at(b, i) <= 57:
         if i - first >= 15:
             return _DOUBT, i
-        value = value * 10 + b[i] - 48
+        value = value * 10 + byte_at(b, i) - 48
         i += 1
     if i == first:
         return _NO_MATCH, i
@@ -147,12 +152,12 @@ def _fraction(b: Bytes, i: int, end: int) -> tuple[int, int]:
     return value, i
 
 
-@kernel(types.UniTuple(types.int64, 2)(U8, types.int64, types.int64))
-def _offset(b: Bytes, i: int, end: int) -> tuple[int, int]:
+@kernel(types.UniTuple(types.int64, 2)(types.int64, types.int64, types.int64))
+def _offset(b: Address, i: int, end: int) -> tuple[int, int]:
     """(minutes, index after it) of Z, ±hh, ±hhmm or ±hh:mm."""
     if i >= end:
         return _NO_MATCH, i
-    c = b[i]
+    c = byte_at(b, i)
     if c == 90 or c == 122:
         return 0, i + 1
     if (c != 43 and c != 45) or i + 3 > end:
@@ -162,7 +167,7 @@ def _offset(b: Bytes, i: int, end: int) -> tuple[int, int]:
         return _NO_MATCH, i
     i += 3
     minutes = 0
-    colon = 1 if i < end and b[i] == 58 else 0
+    colon = 1 if i < end and byte_at(b, i) == 58 else 0
     if i + colon + 2 <= end:
         minutes = _two(b, i + colon)
         if minutes >= 0:
@@ -175,10 +180,10 @@ def _offset(b: Bytes, i: int, end: int) -> tuple[int, int]:
     return (-total if c == 45 else total), i
 
 
-@kernel(types.UniTuple(types.int64, 2)(U8, types.int64, types.int64))
-def _iso(b: Bytes, i: int, end: int) -> tuple[int, int]:
+@kernel(types.UniTuple(types.int64, 2)(types.int64, types.int64, types.int64))
+def _iso(b: Address, i: int, end: int) -> tuple[int, int]:
     """(microseconds without the offset, its minutes or UNSET) of an ISO 8601 text."""
-    if end - i < 10 or b[i + 4] != 45 or b[i + 7] != 45:
+    if end - i < 10 or byte_at(b, i + 4) != 45 or byte_at(b, i + 7) != 45:
         return _NO_MATCH, 0
     century = _two(b, i)
     of_century = _two(b, i + 2)
@@ -193,21 +198,21 @@ def _iso(b: Bytes, i: int, end: int) -> tuple[int, int]:
     i += 10
     if i == end:
         return time_us, _UNSET
-    if end - i < 6 or (b[i] != 84 and b[i] != 32 and b[i] != 116) or b[i + 3] != 58:
+    if end - i < 6 or (byte_at(b, i) != 84 and byte_at(b, i) != 32 and byte_at(b, i) != 116) or byte_at(b, i + 3) != 58:
         return _NO_MATCH, 0
     hour = _two(b, i + 1)
     minute = _two(b, i + 4)
     if hour < 0 or minute < 0 or hour > 23 or minute > 59:
         return _NO_MATCH, 0
-    time_us += (hour * 60 + minute) * _MINUTE_US
+    time_us += (hour * 60 + minute) * MINUTE_US
     i += 6
-    if i + 3 <= end and b[i] == 58:
+    if i + 3 <= end and byte_at(b, i) == 58:
         second = _two(b, i + 1)
         if second < 0 or second > 60:
             return _NO_MATCH, 0
         time_us += second * 1_000_000
         i += 3
-        if i < end and b[i] == 46:
+        if i < end and byte_at(b, i) == 46:
             fraction, i = _fraction(b, i + 1, end)
             if fraction < 0:
                 return fraction, 0
@@ -221,30 +226,37 @@ def _iso(b: Bytes, i: int, end: int) -> tuple[int, int]:
 
 
 @inlined
-def _is_plain(b: Bytes, i: int, size: int) -> bool:
+def is_plain(b: Address, i: int, size: int, limit: int) -> bool:
     """Whether a text has the length of YYYY-MM-DDThh:mm:ss[.fff[fff]]Z, its last colon, point and Z."""
-    if (size != 24 and size != 27 and size != 20) or i + 32 > b.size:
+    if (size != 24 and size != 27 and size != 20) or i + 32 > limit:
         return False
-    is_plain: bool = byte_at(b, i + 16) == 58 and byte_at(b, i + size - 1) == 90
-    return is_plain and (size == 20 or byte_at(b, i + 19) == 46)
+    plain: bool = byte_at(b, i + 16) == 58 and byte_at(b, i + size - 1) == 90
+    return plain and (size == 20 or byte_at(b, i + 19) == 46)
 
 
 @inlined
-def _second_us(b: Bytes, i: int, size: int) -> int:
+def second_us(b: Address, i: int, size: int) -> int:
     """Microseconds of ss[.fff[fff]] of a plain text at i; below zero where digits are none, or for second 60."""
-    high = byte_at(b, i + 17) - 48
-    low = byte_at(b, i + 18) - 48
-    wrong = high < 0 or high > 5 or low < 0 or low > 9
-    time_us: int = high * 10 + low
-    for k in range(20, size - 1):
-        digit = byte_at(b, i + k) - 48
-        wrong = wrong or digit < 0 or digit > 9
-        time_us = time_us * 10 + digit
-    if wrong:
+    # Which of the bytes from the last colon to the Z are digits: all but the colon, the point and the Z.
+    none = digit_stops(b, i + 16) & (_SECOND_BYTES >> np.uint64(27 - size))
+    if (
+        none != (_STOPS_PLAIN if size == 20 else (_STOPS_POINT | _ONE << np.uint64(size - 17)))
+        or byte_at(b, i + 17) > 53
+    ):
         return -1
+    time_us: int = eight_digits(b, i + 17, 2) * 1_000_000
     if size == 24:
-        return time_us * 1_000
-    return time_us if size == 27 else time_us * 1_000_000
+        time_us += eight_digits(b, i + 20, 3) * 1_000
+    elif size == 27:
+        time_us += eight_digits(b, i + 20, 6)
+    return time_us
+
+
+@kernel(types.int64(types.int64, types.int64, types.int64))
+def plain_us(b: Address, i: int, size: int) -> int:
+    """The instant of a plain text, below TIME_MIN_US where it has none."""
+    time_us, offset = _iso(b, i, i + size)
+    return time_us if offset == _OFFSET_BASE and TIME_MIN_US <= time_us <= TIME_MAX_US else _NO_MATCH
 
 
 @kernel(types.UniTuple(types.int64, 2)(I64_OUT))
@@ -275,9 +287,13 @@ def _assembled(registers: Longs) -> tuple[int, int]:
     return time_us, registers[_OFFSET_MINUTES]
 
 
-@kernel(types.UniTuple(types.int64, 2)(U8, types.int64, types.int64, I64, types.int64, types.int64, I64_OUT, U8, I64))
+@kernel(
+    types.UniTuple(types.int64, 2)(
+        types.int64, types.int64, types.int64, I64, types.int64, types.int64, I64_OUT, U8, I64
+    )
+)
 def _pattern(
-    b: Bytes,
+    b: Address,
     i: int,
     end: int,
     program: Longs,
@@ -293,20 +309,20 @@ def _pattern(
         code = program[2 * step]
         argument = program[2 * step + 1]
         if code == _LITERAL:
-            if i >= end or b[i] != argument:
+            if i >= end or byte_at(b, i) != argument:
                 return _NO_MATCH, 0
             i += 1
         elif code == _DIGITS:
             value = 0
             for _ in range(argument % 16):
-                if i >= end or b[i] < 48 or b[i] > 57:
+                if i >= end or byte_at(b, i) < 48 or byte_at(b, i) > 57:
                     return _NO_MATCH, 0
-                value = value * 10 + b[i] - 48
+                value = value * 10 + byte_at(b, i) - 48
                 i += 1
             registers[argument // 16] = value
         elif code == _BLANKS:
             begin = i
-            while i < end and (b[i] == 32 or b[i] == 9):
+            while i < end and (byte_at(b, i) == 32 or byte_at(b, i) == 9):
                 i += 1
             if i == begin:
                 return _NO_MATCH, 0
@@ -321,17 +337,21 @@ def _pattern(
                 return _NO_MATCH, 0
             registers[_OFFSET_MINUTES] = _OFFSET_BASE + value
         elif code == _HALF_DAY:
-            if i + 2 > end or (b[i + 1] | 32) != 109 or ((b[i] | 32) != 97 and (b[i] | 32) != 112):
+            if (
+                i + 2 > end
+                or (byte_at(b, i + 1) | 32) != 109
+                or ((byte_at(b, i) | 32) != 97 and (byte_at(b, i) | 32) != 112)
+            ):
                 return _NO_MATCH, 0
-            registers[_HALF] = 12 if (b[i] | 32) == 112 else 0
+            registers[_HALF] = 12 if (byte_at(b, i) | 32) == 112 else 0
             i += 2
         elif code == _DAY_PADDED:
-            while i < end and b[i] == 32:
+            while i < end and byte_at(b, i) == 32:
                 i += 1
             begin = i
             value = 0
-            while i < end and i < begin + 2 and 48 <= b[i] <= 57:
-                value = value * 10 + b[i] - 48
+            while i < end and i < begin + 2 and 48 <= byte_at(b, i) <= 57:
+                value = value * 10 + byte_at(b, i) - 48
                 i += 1
             if i == begin:
                 return _NO_MATCH, 0
@@ -348,7 +368,7 @@ def _pattern(
                     continue
                 equal = True
                 for k in range(size):
-                    if (b[i + k] | 32) != names[begin + k] or b[i + k] < 65:
+                    if (byte_at(b, i + k) | 32) != names[begin + k] or byte_at(b, i + k) < 65:
                         equal = False
                         break
                 if equal:
@@ -364,19 +384,19 @@ def _pattern(
     return _assembled(registers)
 
 
-@kernel(types.int64(U8, types.int64, types.int64, types.int64))
-def _epoch(b: Bytes, i: int, end: int, code: int) -> int:
+@kernel(types.int64(types.int64, types.int64, types.int64, types.int64))
+def _epoch(b: Address, i: int, end: int, code: int) -> int:
     """Microseconds of an integer of at most 18 digits; anything else is doubt."""
-    negative = i < end and b[i] == 45
+    negative = i < end and byte_at(b, i) == 45
     if negative:
         i += 1
     if i == end or end - i > 18:
         return _DOUBT
     value = 0
     while i < end:
-        if b[i] < 48 or b[i] > 57:
+        if byte_at(b, i) < 48 or byte_at(b, i) > 57:
             return _DOUBT
-        value = value * 10 + b[i] - 48
+        value = value * 10 + byte_at(b, i) - 48
         i += 1
     if negative:
         value = -value
@@ -392,7 +412,7 @@ def _epoch(b: Bytes, i: int, end: int, code: int) -> int:
 
 @kernel(types.void(U8, I64, I64, U8, I64, I64, U8, I64, types.boolean, types.boolean, I64_OUT, U8_OUT, U8_OUT, U8_OUT))
 def _read(
-    b: Bytes,
+    data: Bytes,
     begins: Longs,
     sizes: Longs,
     tags: Bytes,
@@ -407,6 +427,7 @@ def _read(
     local: Bytes,
     status: Bytes,
 ) -> None:
+    b = address_of(data)
     registers = np.empty(_REGISTERS, np.int64)
     is_iso = program[2 * bounds[0]] == _ISO and not as_date  # the first format to try
     # Where the last plain text stands, and its minute: the next one mostly shares it, or at least the day.
@@ -420,20 +441,29 @@ def _read(
         kind = tags[row]
         begin = begins[row]
         end = begin + sizes[row]
-        is_plain = is_iso and (kind == _STRING or kind == _TEXT or kind == _QUOTED) and _is_plain(b, begin, sizes[row])
-        if is_plain and last >= 0:
-            same = equal_bytes(b, last, begin) & _SAME_MINUTE
-            rest_us = _second_us(b, begin, sizes[row])
-            if rest_us >= 0 and same == _SAME_MINUTE:
+        plain = (
+            is_iso
+            and (kind == _STRING or kind == _TEXT or kind == _QUOTED)
+            and is_plain(b, begin, sizes[row], data.size)
+        )
+        if plain and last >= 0:
+            same = equal_bytes(b, last, begin) & SAME_MINUTE
+            rest_us = second_us(b, begin, sizes[row])
+            if rest_us >= 0 and same == SAME_MINUTE:
                 values[row] = minute_us + rest_us
                 valid[row] = 1
                 continue
-            if rest_us >= 0 and same & _SAME_DAY == _SAME_DAY and b[begin + 10] == b[last + 10] and b[begin + 13] == 58:
+            if (
+                rest_us >= 0
+                and same & _SAME_DAY == _SAME_DAY
+                and byte_at(b, begin + 10) == byte_at(b, last + 10)
+                and byte_at(b, begin + 13) == 58
+            ):
                 hour = _two(b, begin + 11)
                 minute = _two(b, begin + 14)
                 if hour >= 0 and minute >= 0 and hour < 24 and minute < 60:
                     last = begin
-                    minute_us = minute_us // DAY_US * DAY_US + (hour * 60 + minute) * _MINUTE_US
+                    minute_us = minute_us // DAY_US * DAY_US + (hour * 60 + minute) * MINUTE_US
                     values[row] = minute_us + rest_us
                     valid[row] = 1
                     continue
@@ -475,32 +505,47 @@ def _read(
         if offset == _UNSET:
             local[row] = 1
         else:
-            time_us -= (offset - _OFFSET_BASE) * _MINUTE_US
+            time_us -= (offset - _OFFSET_BASE) * MINUTE_US
         if time_us < TIME_MIN_US or time_us > TIME_MAX_US:
             status[row] = DOUBT
-        elif is_plain and index == 0 and _second_us(b, begin, sizes[row]) >= 0:
+        elif plain and index == 0 and second_us(b, begin, sizes[row]) >= 0:
             last = begin
-            minute_us = time_us // _MINUTE_US * _MINUTE_US
+            minute_us = time_us // MINUTE_US * MINUTE_US
         values[row] = time_us
         valid[row] = 1
 
 
 def read_times(
-    spans: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8]],
-    compiled: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
+    spans: LocatedTimes,
+    compiled: tuple[Longs, Longs],
     zone: ZoneInfo,
-    status: npt.NDArray[np.uint8],
+    status: Bytes,
     *,
     required: bool,
     as_date: bool,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-    """Read a column of times: (microseconds or days, validity). `spans`: data, begins, sizes, tags."""
-    rows = len(status)
-    values, valid, local = np.zeros(rows, np.int64), np.zeros(rows, np.uint8), np.zeros(rows, np.uint8)
+) -> tuple[Longs, Bytes]:
+    """Read a column of times: (microseconds or days, validity)."""
+    values, valid = np.zeros(len(status), np.int64), np.zeros(len(status), np.uint8)
+    fill_times(spans, compiled, zone, status, (values, valid), required=required, as_date=as_date)
+    return values, valid
+
+
+def fill_times(
+    spans: LocatedTimes,
+    compiled: tuple[Longs, Longs],
+    zone: ZoneInfo,
+    status: Bytes,
+    column: tuple[Longs, Bytes],
+    *,
+    required: bool,
+    as_date: bool,
+) -> None:
+    """Read the times of the CLEAR rows into a column that may have those of other rows already."""
+    values, valid = column
+    local = np.zeros(len(status), np.uint8)
     _read(*spans, *compiled, _NAMES, _NAME_OFFSETS, required, as_date, values, valid, local, status)
     if zone.key == "UTC" or not local.any():
-        return values, valid
+        return
     moved = np.flatnonzero(local)
     values[moved] = from_local(values[moved], zone)
     status[moved[(values[moved] < TIME_MIN_US) | (values[moved] > TIME_MAX_US)]] = DOUBT
-    return values, valid
