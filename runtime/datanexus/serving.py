@@ -63,7 +63,7 @@ async def serve_pipelines(
         audience.listening(listener)
         watching = asyncio.create_task(_watch(watched, files, environment, crew))
         try:
-            await serve(create_app(crew.services, listener), listener, stop)
+            await serve(create_app(crew.services, listener, settings.data), listener, stop)
         finally:
             watching.cancel()
             await crew.stop()
@@ -99,6 +99,7 @@ class _Crew:
             ServiceSettings(self._settings.fresh, self._settings.schedule, self._settings.snapshot_every_cuts),
             self.audience.tell,
         )
+        service.file = str(pipeline.file)
         self.services.pipelines[service.name] = service
         self._tasks.append(asyncio.create_task(service.run(self._stop)))
 

@@ -17,8 +17,9 @@ from datanexus.engine.agreement import Storage, agree_on_state, forget, forget_l
 from datanexus.engine.disorder import Disorder
 from datanexus.engine.feed import Feed
 from datanexus.engine.following import FollowedCut, Follower
+from datanexus.engine.quarantine import Quarantine
 from datanexus.engine.reader import CutSchedule
-from datanexus.engine.status import Phase, PipelineReport, RateMeter, Refused, SplitReport, starting_report
+from datanexus.engine.status import CutTimes, Phase, PipelineReport, RateMeter, Refused, SplitReport, starting_report
 from datanexus.engine.worker import CutMade, Worker, WorkerSettings
 from datanexus.plan.change import Layout
 from datanexus.plan.change_report import change_text, judge_pipelines
@@ -54,10 +55,13 @@ class PipelineService:
         self.disorder = Disorder()
         self.feeds: dict[str, Feed] = {}
         self.running = asyncio.Event()
+        self.file: str | None = None  # where its spec stands, for people
+        self.cut_times = CutTimes()
         self._settings = settings
         self._tell = tell
         self._halt = asyncio.Event()
         self._worker: Worker | None = None
+        self._follower: Follower | None = None
         self._meter = RateMeter()
         self._counters: Counter[str] = Counter()
         self._report = starting_report(_now_us())
@@ -98,6 +102,18 @@ class PipelineService:
             ],
             notices=tuple(worker.notices),
         )
+
+    @property
+    def quarantine(self) -> Quarantine:
+        """What can be done with refused records. Raises: Unavailable while the pipeline does not run."""
+        worker, follower = self._worker, self._follower
+        if worker is None or follower is None:
+            raise Unavailable(
+                f"pipeline {self.name}: it is {self._report.phase}, and takes nothing back from quarantine now",
+                reason="NotRunning",
+                hint="try again when it runs; `datanexus status` shows why it does not",
+            )
+        return Quarantine(worker.state, self.storage.store, self.storage.log, follower.wake)
 
     # The life of the service
 
@@ -155,12 +171,12 @@ class PipelineService:
         try:
             await worker.start(record_of(resource, plan))
             await self._take_up(worker, resource)
-            follower = Follower(worker, ports.sources, self._observe)
+            self._follower = Follower(worker, ports.sources, self._observe)
             self._enter("running")
-            await follower.run(self._halt)
+            await self._follower.run(self._halt)
             await worker.snapshot_now()
         finally:
-            self._worker = None
+            self._worker = self._follower = None
             self._report = replace(self._report, splits=())
             await worker.close()
 
@@ -201,6 +217,7 @@ class PipelineService:
 
     def _observe(self, followed: FollowedCut) -> None:
         self._meter.add(time.monotonic(), followed.cut.counters)
+        self.cut_times.add(followed.seconds)
         self._report = replace(self._report, cut_seconds=followed.seconds)
 
     def _enter(self, phase: Phase) -> None:

@@ -3,6 +3,7 @@
 Times are in µs, sizes in bytes.
 """
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from datanexus.core.watermark import SplitStatus
 from datanexus.engine.accounting import IN, PASSED, QUARANTINED
 
 RATE_WINDOW_S = 10.0
+CUT_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 Phase = OneOf["starting", "running", "switching", "failed", "stopped"]
 
 
@@ -90,6 +92,20 @@ class RateMeter:
     def _forget(self, now_s: float) -> None:
         while self._cuts and self._cuts[0][0] < now_s - RATE_WINDOW_S:
             self._cuts.popleft()
+
+
+@dataclass(slots=True)
+class CutTimes:
+    """How long cuts took since the process began. `counts[i]`: cuts of at most CUT_BOUNDS_S[i] and more than the bound
+    before; the last: still longer."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(CUT_BOUNDS_S) + 1))
+    seconds: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """A cut took so long."""
+        self.counts[bisect_left(CUT_BOUNDS_S, seconds)] += 1
+        self.seconds += seconds
 
 
 def starting_report(started_us: int) -> PipelineReport:
