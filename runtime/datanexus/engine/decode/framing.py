@@ -17,6 +17,7 @@ from datanexus.engine.decode.wide import address_of, byte_at, byte_matches, lowe
 QUOTED_BYTES_MAX = 1 << 20  # of a CSV record with quoted line ends; beyond it the quote was a slip
 _HEAD_BYTES = 1 << 16  # of a block, from which the number of its records is guessed
 _LINE_END = 10
+_ZERO, _ONE = np.uint64(0), np.uint64(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,23 +83,35 @@ def _find(b: Address, i: int, end: int, byte: int) -> int:
 
 
 @kernel(types.UniTuple(types.int64, 2)(U8, types.int64, types.boolean, I64_OUT, I64_OUT, I64_OUT))
-def _lines(b: Bytes, end: int, at_end: bool, starts: Longs, lengths: Longs, ends: Longs) -> tuple[int, int]:
+def _lines(data: Bytes, end: int, at_end: bool, starts: Longs, lengths: Longs, ends: Longs) -> tuple[int, int]:
+    b = address_of(data)
     count = 0
     start = 0
-    while start < end:
-        close = _find(address_of(b), start, end, 10)
-        if close == end and not at_end:
-            break
-        behind = min(close + 1, end)
-        if close > start and b[close - 1] == 13:
-            close -= 1
-        if close > start:
-            if count < starts.size:
-                starts[count] = start
-                lengths[count] = close - start
-                ends[count] = behind
-            count += 1
-        start = behind
+    i = 0
+    while i < end or (at_end and start < end):
+        # The line ends among the next 64 bytes; what is not closed by one is closed by the end.
+        if i >= end:
+            mask = _ONE
+        elif i + 64 <= data.size:
+            mask = byte_matches(b, i, _LINE_END) | byte_matches(b, i + 32, _LINE_END) << np.uint64(32)
+            if end - i < 64:
+                mask &= (_ONE << np.uint64(end - i)) - _ONE
+        else:
+            mask = _ONE if byte_at(b, i) == _LINE_END else _ZERO
+        while mask != _ZERO:
+            close = min(i + lowest_bit(mask), end)
+            mask &= mask - _ONE
+            behind = min(close + 1, end)
+            if close > start and byte_at(b, close - 1) == 13:
+                close -= 1
+            if close > start:
+                if count < starts.size:
+                    starts[count] = start
+                    lengths[count] = close - start
+                    ends[count] = behind
+                count += 1
+            start = behind
+        i = min(i + 64, end) if i + 64 <= data.size else i + 1
     return count, start
 
 
