@@ -102,6 +102,21 @@ PROMISES = (
         "and column",
         ("tests/golden/*", "tests/unit/cli/*", "tests/unit/spec/*"),
     ),
+    Promise(
+        4,
+        "`make bench`, same file, same question with exact de-duplication, per CPU-second on one core: ≥ 10 × Bytewax, "
+        "≥ 10 × Pathway, ≥ 8 × Flink SQL, ≥ 0.8 × the Numba prototype, ≥ 0.5 × DuckDB's whole-file group-by; text "
+        "lines by regular expression ≥ 0.25 × NDJSON",
+        figures=(
+            "tumbling / Bytewax",
+            "tumbling / Pathway",
+            "tumbling / Flink SQL",
+            "tumbling / Numba prototype",
+            "tumbling / DuckDB",
+            "text / tumbling",
+            "text, RE2 / tumbling",
+        ),
+    ),
 )
 
 

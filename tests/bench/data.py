@@ -1,15 +1,20 @@
-"""Seeded auction bids: the same records as NDJSON lines and as Arrow columns, with the faults of real feeds.
+"""Seeded auction bids: the same records as NDJSON, as log lines and as Arrow columns, with the faults of real feeds.
 
-5 % of the records come again within 60 s, 1 % are delayed by up to 30 s, and of the NDJSON lines 0.1 % are broken. Keys
-are skewed over 10,000 auctions; event time runs at 2,000 records a second. The Arrow file has no broken records.
+5 % of the records come again within 60 s, 1 % are delayed by up to 30 s, and of the lines 0.1 % are broken. Keys are
+skewed over 10,000 auctions; event time runs at 2,000 records a second. The Arrow file has no broken records.
 """
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+from tests.bench.question import Bid
 
 SEED = 20260101
 RECORDS_PER_SECOND = 2_000
@@ -18,6 +23,11 @@ AUCTIONS = 10_000
 BROKEN_SHARE = 0.001
 _CHUNK_LINES = 100_000
 _BATCH_ROWS = 65_536
+_NDJSON = (
+    '{"event_id":"%s","auction":%d,"bidder":%d,"price":%d,"channel":"ch%d",'
+    '"url":"https://auctions.example/item?query=%d","ts":"%sZ"}'
+)
+_TEXT = '%s bid auction=%d bidder=%d price=%d channel=ch%d "GET /item?query=%d HTTP/1.1" %sZ'
 Ints = npt.NDArray[np.int64]
 
 
@@ -53,18 +63,50 @@ def draw(records: int) -> Bids:
     return Bids(time_ms, auction, bidder, price, channel, item, ids, arrival)
 
 
+def json_lines(bids: Bids) -> list[str]:
+    """A JSON object for each distinct bid, none broken."""
+    return _lines(bids, _NDJSON)
+
+
 def write_ndjson(bids: Bids, path: Path) -> None:
     """One JSON object a line, in the order of arrival, some of them broken in four ways."""
+    _write_lines(bids, path, _NDJSON, (('"price":', '"price":"abc","x":'), ('"event_id"', '"evnt"')))
+
+
+def write_text(bids: Bids, path: Path) -> None:
+    """The same as lines of a server's log."""
+    _write_lines(bids, path, _TEXT, ((" price=", " price=abc"), (" auction=", " auct=")))
+
+
+def write_start(source: Path, lines: int, path: Path) -> None:
+    """The first lines of a file."""
+    with source.open("rb") as given, path.open("wb") as file:
+        file.writelines(itertools.islice(given, lines))
+
+
+def write_sound(source: Path, path: Path) -> None:
+    """An NDJSON file's lines without the broken ones."""
+    decode = msgspec.json.Decoder(Bid).decode
+    with source.open("rb") as given, path.open("wb") as file:
+        for line in given:
+            try:
+                decode(line)
+            except msgspec.DecodeError:
+                continue
+            file.write(line)
+
+
+def _write_lines(bids: Bids, path: Path, template: str, faults: Sequence[tuple[str, str]]) -> None:
     rng = np.random.default_rng(SEED + 1)
     count = len(bids.arrival)
     broken, kinds = rng.random(count) < BROKEN_SHARE, rng.integers(0, 4, count)
-    clean = _lines(bids)
+    clean = _lines(bids, template)
     with path.open("w") as file:
         for first in range(0, count, _CHUNK_LINES):
             span = range(first, min(first + _CHUNK_LINES, count))
             chunk = [clean[bids.arrival[place]] for place in span]
             for place in np.flatnonzero(broken[first : first + _CHUNK_LINES]):
-                chunk[place] = _break(chunk[place], int(kinds[first + place]))
+                chunk[place] = _break(chunk[place], int(kinds[first + place]), faults)
             file.write("\n".join(chunk) + "\n")
 
 
@@ -91,7 +133,7 @@ def write_arrow(bids: Bids, path: Path) -> None:
         writer.write_table(table, max_chunksize=_BATCH_ROWS)
 
 
-def _lines(bids: Bids) -> list[str]:
+def _lines(bids: Bids, template: str) -> list[str]:
     times = np.datetime_as_string(bids.time_ms.astype("datetime64[ms]"), unit="ms").tolist()
     columns = zip(
         times,
@@ -103,23 +145,19 @@ def _lines(bids: Bids) -> list[str]:
         strict=True,
     )
     lines = []
-    for place, (time, auction, bidder, price, channel, item) in enumerate(columns):
+    for place, (time, *numbers) in enumerate(columns):
         digits = bids.ids[32 * place : 32 * place + 32]
-        lines.append(
-            f'{{"event_id":"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}",'
-            f'"auction":{auction},"bidder":{bidder},"price":{price},"channel":"ch{channel}",'
-            f'"url":"https://auctions.example/item?query={item}","ts":"{time}Z"}}'
-        )
+        event_id = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+        lines.append(template % (event_id, *numbers, time))
     return lines
 
 
-def _break(line: str, kind: int) -> str:
+def _break(line: str, kind: int, faults: Sequence[tuple[str, str]]) -> str:
+    """Cut in half, a field of a wrong type, a field missing, or not of the format at all."""
     match kind:
         case 0:
             return line[: len(line) // 2]
-        case 1:
-            return line.replace('"price":', '"price":"abc","x":', 1)
-        case 2:
-            return line.replace('"event_id"', '"evnt"', 1)
+        case 1 | 2:
+            return line.replace(*faults[kind - 1], 1)
         case _:
             return "garbage " + line[:40]

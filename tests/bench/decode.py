@@ -48,7 +48,7 @@ _FIELDS = (
 def main(records: int) -> None:
     """Measure and print."""
     bids = data.draw(records)
-    clean = [line.encode() for line in data._lines(bids)]
+    clean = [line.encode() for line in data.json_lines(bids)]
     with tempfile.TemporaryDirectory() as folder:
         data.write_ndjson(bids, Path(folder) / "bids.ndjson")
         faulty = (Path(folder) / "bids.ndjson").read_bytes().splitlines()

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from datanexus.engine.worker import Progress
+from datanexus.engine.running import Progress
 from datanexus.pipeline_files import read_pipelines
 from datanexus.stored_results import stored_results
 from datanexus.wiring import RunSettings, run_pipelines

@@ -2,7 +2,8 @@
 
 import json
 
-from tests.bench.prototype import DELAY_MS, GENERATION_MS, WINDOW_MS, Written, milliseconds
+from tests.bench.prototype import GENERATION_MS, Written, milliseconds
+from tests.bench.question import DELAY_MS, WINDOW_MS
 
 
 class Loop:

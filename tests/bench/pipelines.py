@@ -14,6 +14,11 @@ NDJSON: Json = {"ndjson": {}}
 ARROW: Json = {"arrow": {}}
 
 
+def text(pattern: str) -> Json:
+    """Lines by a regular expression with named groups."""
+    return {"text": {"pattern": pattern}}
+
+
 def bids(file: Path, file_format: Json, window: Json, dedup_key: Sequence[str]) -> dict[str, Any]:
     """File → record → exact de-duplication over 5 minutes → one window with four aggregates by auction."""
     fields = [

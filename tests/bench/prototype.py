@@ -13,9 +13,9 @@ import numpy.typing as npt
 import polars as pl
 
 from tests.bench import prototype_kernels as kernels
+from tests.bench.question import DELAY_MS, WINDOW_MS, Bid
 
-# Because: a record can come 60 s late; with less delay its fate hangs on how often the watermark moves.
-DELAY_MS, WINDOW_MS, GENERATION_MS = 61_000, 10_000, 300_000
+GENERATION_MS = 300_000
 BATCH_LINES = 65_536
 _FIELDS = (
     ("event_id", kernels.TEXT),
@@ -28,15 +28,6 @@ _GENERATION_SLOTS = 1 << 21
 _GENERATION_MASK = np.uint64(_GENERATION_SLOTS - 1)
 _GENERATION_FULL = 0.6
 Ints = npt.NDArray[np.int64]
-
-
-class Bid(msgspec.Struct, gc=False):
-    """What the strict decoder reads of a doubtful line."""
-
-    event_id: str
-    auction: int
-    price: int
-    ts: str
 
 
 _decode = msgspec.json.Decoder(Bid).decode

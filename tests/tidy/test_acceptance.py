@@ -4,10 +4,13 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from tests.acceptance import PROMISES
-from tests.bench.__main__ import BARS
+from tests.bench import memory_report, peers_report, speed
 
 ROOT = Path(__file__).parents[2]
-MEMORY_FIGURES = {"memory peak", "memory slope"}
+FIGURES = {bar.name for bar in (*speed.BARS, *speed.TEXT_BARS, *peers_report.BARS)} | {
+    memory_report.PEAK,
+    memory_report.SLOPE,
+}
 
 
 def test_every_selector_matches_a_test_file() -> None:
@@ -18,7 +21,7 @@ def test_every_selector_matches_a_test_file() -> None:
 
 def test_every_figure_is_one_that_the_benchmark_writes() -> None:
     figures = {name for promise in PROMISES for name in promise.figures}
-    assert figures == {f"{name} / {peer}" for name, peer, _ in BARS} | MEMORY_FIGURES
+    assert figures == FIGURES
 
 
 def test_every_promise_has_something_to_show() -> None:
