@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+KERNELS := $(VENV)/.kernels
 SOURCES := $(shell find crds runtime operator tests -name '*.py' 2>/dev/null)
 
 .PHONY: help install run check test soak bench acceptance lint generate
@@ -10,13 +11,16 @@ SOURCES := $(shell find crds runtime operator tests -name '*.py' 2>/dev/null)
 help:            ## this list
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */  make \1\t/' | expand -t 20
 
-install: $(STAMP) ## make .venv with everything that running and developing needs, kernels compiled
+install: $(STAMP) $(KERNELS) ## make .venv with everything that running and developing needs, kernels compiled
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(KERNELS): $(STAMP) $(filter runtime/%,$(SOURCES))
 	$(BIN)/python -m datanexus.engine.kernels
 	touch $@
 

@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import types
 
+from datanexus.core import kernel_types as types
 from datanexus.core.addressed import LINE, address_of, prefetch_word, put_word, word_at, words_alike
 from datanexus.core.aggregate import Mask, Times
 from datanexus.core.emission import NO_WATERMARK, KeyHashes, Segment, SegmentContents, Segments

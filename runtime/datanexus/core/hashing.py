@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import types
 
+from datanexus.core import kernel_types as types
 from datanexus.core.byte_spans import eight_bytes
 from datanexus.core.emission import KeyHashes
 from datanexus.core.kernel import I32, I64, U8, U64_2D_OUT, inlined, kernel

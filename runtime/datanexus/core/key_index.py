@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import types
 
+from datanexus.core import kernel_types as types
 from datanexus.core.aggregate import Slots
 from datanexus.core.emission import KeyHashes
 from datanexus.core.kernel import I64_OUT, U64_2D, U64_2D_OUT, U64_OUT, kernel

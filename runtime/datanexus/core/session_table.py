@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import types
 
+from datanexus.core import kernel_types as types
 from datanexus.core.aggregate import Mask, Slots, Times
 from datanexus.core.kernel import I64, I64_2D_OUT, I64_OUT, kernel
 

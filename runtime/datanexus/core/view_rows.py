@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import types
 
+from datanexus.core import kernel_types as types
 from datanexus.core.aggregate import AggregateInput
 from datanexus.core.emission import ViewRows
 from datanexus.core.kernel import I64, I64_OUT, kernel

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import types
 
+from datanexus.core import kernel_types as types
 from datanexus.core.aggregate import AggregateInput, Mask
 from datanexus.core.kernel import BOOLS_OUT, U8, inlined, kernel
 from datanexus_spec.errors import InvalidInput

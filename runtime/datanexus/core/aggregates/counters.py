@@ -14,8 +14,8 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
-from numba import types
 
+from datanexus.core import kernel_types as types
 from datanexus.core.aggregate import (
     AggregateInput,
     AggregateSpec,

@@ -8,8 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
-from numba import types
 
+from datanexus.core import kernel_types as types
 from datanexus.core.aggregate import AggregateInput, AggregateSpec, FinishContext, Mask, Slots, Times
 from datanexus.core.aggregates import arrow_values
 from datanexus.core.aggregates.arrow_values import Words, float_word

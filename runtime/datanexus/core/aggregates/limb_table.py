@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numba import types
 
+from datanexus.core import kernel_types as types
 from datanexus.core.aggregate import Mask, Slots
 from datanexus.core.aggregates.arrow_values import Words
 from datanexus.core.aggregates.slot_rows import SlotRows

@@ -10,8 +10,8 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
-from numba import types
 
+from datanexus.core import kernel_types as types
 from datanexus.core.aggregate import (
     TOP_K_DISTINCT_MAX,
     AggregateInput,

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import types
 
+from datanexus.core import kernel_types as types
 from datanexus.core.aggregates import arrow_values
 from datanexus.core.aggregates.arrow_values import Bytes, Numbers, float_word
 from datanexus.core.byte_spans import eight_bytes

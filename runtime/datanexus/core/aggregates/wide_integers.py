@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import types
 
+from datanexus.core import kernel_types as types
 from datanexus.core.aggregates.arrow_values import Floats, Words
 from datanexus.core.kernel import F64_OUT, I64_2D, U64, U64_2D, U64_2D_OUT, inlined, kernel
 

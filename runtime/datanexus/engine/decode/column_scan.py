@@ -6,8 +6,8 @@ Tags and statuses are those of `json_scan`.
 
 import numpy as np
 import numpy.typing as npt
-from numba import types
 
+from datanexus.core import kernel_types as types
 from datanexus.core.kernel import F64_OUT, I32_OUT, I64, I64_OUT, U8, U8_OUT, inlined, kernel
 from datanexus.engine.decode.json_scan import (
     CLEAR,

@@ -8,8 +8,8 @@ has names; of a name that stands there twice the first counts.
 from collections.abc import Sequence
 
 import numpy as np
-from numba import types
 
+from datanexus.core import kernel_types as types
 from datanexus.core.kernel import I64, I64_2D_OUT, U8, U8_2D_OUT, U8_OUT, kernel
 from datanexus.engine.decode.column_scan import check_text
 from datanexus.engine.decode.json_scan import CLEAR, DOUBT, QUOTED, TEXT, Bytes, Longs

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numba import types
 
+from datanexus.core import kernel_types as types
 from datanexus.core.kernel import I64_OUT, U8, inlined, kernel
 from datanexus.engine.decode.json_scan import Address, Bytes, Longs
 from datanexus.engine.decode.wide import address_of, byte_at, byte_matches, lowest_bit

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import types
 
+from datanexus.core import kernel_types as types
 from datanexus.core.kernel import I32_OUT, I64, I64_OUT, U8, U8_OUT, kernel
 from datanexus.engine.decode.column_scan import integer_value, unescaped_end
 from datanexus.engine.decode.json_scan import (

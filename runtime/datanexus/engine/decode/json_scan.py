@@ -7,8 +7,8 @@ complete, only depth and length of numbers are bounded.
 
 import numpy as np
 import numpy.typing as npt
-from numba import types
 
+from datanexus.core import kernel_types as types
 from datanexus.core.kernel import I64_2D_OUT, U8, inlined, kernel
 from datanexus.engine.decode.wide import address_of, byte_at, digit_stops, lowest_bit, string_stops
 

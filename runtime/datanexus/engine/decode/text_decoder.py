@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import types
 
+from datanexus.core import kernel_types as types
 from datanexus.core.kernel import I64, I64_2D, I64_2D_OUT, U8, U8_OUT, kernel
 from datanexus.engine.decode.column_scan import check_text, gather_strings, string_offsets
 from datanexus.engine.decode.json_decoder import without_mark

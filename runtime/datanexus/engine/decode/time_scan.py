@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
-from numba import types
 
+from datanexus.core import kernel_types as types
 from datanexus.core.kernel import I64, I64_OUT, U8, U8_OUT, inlined, kernel
 from datanexus.engine.decode import json_scan as tag
 from datanexus.engine.decode import time_pattern as pattern

@@ -6,8 +6,8 @@ into `data`; a start below zero means nothing is there.
 
 import numpy as np
 import numpy.typing as npt
-from numba import types
 
+from datanexus.core import kernel_types as types
 from datanexus.core.kernel import I64, I64_OUT, U8, U8_OUT, inlined, kernel
 
 Bytes = npt.NDArray[np.uint8]
