@@ -9,17 +9,9 @@ import pyarrow as pa
 from datanexus.cli.message import reporting, result_bytes
 from datanexus.cli.result_format import ResultFormat
 from datanexus.cli.rows import encoded, refuse_binary_on_terminal
-from datanexus.query.catalogue import catalogue_of_columns
+from datanexus.query.catalogue import COLUMNS_SQL, catalogue_of_columns
 from datanexus.query.translation import translate
 from datanexus.stored_results import stored_results
-
-# The views of all pipelines; the store's own tables are in a schema that starts with an underscore.
-_COLUMNS_SQL = """
-SELECT schema_name, table_name, column_name, data_type
-FROM duckdb_columns()
-WHERE database_name = current_database() AND NOT internal AND NOT starts_with(schema_name, '_')
-ORDER BY schema_name, table_name, column_index
-"""
 
 
 def query(sql: str, data: Path, output: ResultFormat, *, json_lines: bool) -> int:
@@ -33,6 +25,6 @@ def query(sql: str, data: Path, output: ResultFormat, *, json_lines: bool) -> in
 
 async def _rows(sql: str, data: Path) -> pa.Table:
     async with stored_results(data) as store:
-        columns = await store.query(_COLUMNS_SQL)
+        columns = await store.query(COLUMNS_SQL)
         catalogue = catalogue_of_columns(tuple(row.values()) for row in columns.to_pylist())
         return await store.query(translate(sql, catalogue))

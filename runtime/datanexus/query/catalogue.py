@@ -6,6 +6,13 @@ from difflib import get_close_matches
 
 from datanexus.query.sqltype import BOOL, INT8, OPAQUE, TEXT, TIMESTAMPTZ, Base, SqlType, numeric
 
+# The views of all pipelines; the store's own tables are in a schema that starts with an underscore.
+COLUMNS_SQL = """
+SELECT schema_name, table_name, column_name, data_type
+FROM duckdb_columns()
+WHERE database_name = current_database() AND NOT internal AND NOT starts_with(schema_name, '_')
+ORDER BY schema_name, table_name, column_index
+"""
 Columns = tuple[tuple[str, SqlType], ...]
 _OF_DUCKDB = {
     "BOOLEAN": BOOL,
