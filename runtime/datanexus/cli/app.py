@@ -42,6 +42,22 @@ JsonLines = Annotated[bool, typer.Option("--json", help="Write messages and resu
 Output = Annotated[ResultFormat, typer.Option("--output", "-o", help="How rows are written.")]
 
 
+@app.command(short_help="Write a first pipeline for your own data.")
+def init(
+    data: Annotated[
+        str, typer.Argument(help="A file, a folder, or a quoted pattern.", metavar="DATA", show_default=False)
+    ],
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="The file to write; - for standard output.", metavar="FILE")
+    ] = None,
+    json_lines: JsonLines = False,
+) -> None:
+    """Look at a sample of your data and write a commented pipeline for it that runs at once."""
+    from datanexus.cli import init as first_pipeline
+
+    raise typer.Exit(first_pipeline.init(data, output, json_lines=json_lines))
+
+
 @app.command(short_help="Check pipeline files; tell every problem.")
 def validate(files: Files, json_lines: JsonLines = False) -> None:
     """Check pipeline files and tell every problem with its line and column."""

@@ -1,0 +1,124 @@
+"""`datanexus init` over real and awkward data: a file that runs and refuses nothing, or precisely what is missing."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.golden.golden_text import assert_golden
+from tests.golden.transcript import Transcript
+from tests.init.awkward import REFUSED, ROWS, RUNS
+
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT.parent / "shared" / "data"  # real sets that are too large to keep here
+SAMPLES = ROOT / "manifests" / "samples"
+REAL = sorted(SHARED.glob("access_log/*.log")) or [SAMPLES / "data" / "access.log"]
+REAL += sorted(SHARED.glob("nginx_status/*.ndjson")) + sorted(SHARED.glob("nab/real*/*.csv"))
+SHOWN = ("semicolon_csv", "nested_json", "gzipped", "unordered", "log_lines")
+
+
+@pytest.fixture
+def transcript(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Transcript:
+    monkeypatch.chdir(tmp_path)
+    return Transcript(tmp_path, capfd)
+
+
+def totals(transcript: Transcript, file: str) -> dict[str, int]:
+    """Run a pipeline; where its records went, and how many of its views' were late."""
+    told = json.loads(transcript.output_of("run", file, "--json").splitlines()[-1])
+    late = sum(count for name, count in told["counters"].items() if name.endswith("late"))
+    return {**told["totals"], "late": late}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_awkward_data_give_a_file_that_runs(name: str, transcript: Transcript) -> None:
+    data = RUNS[name](transcript.folder)
+    told = json.loads(transcript.output_of("init", data.name, "--output", "made.yaml", "--json"))
+    found = totals(transcript, "made.yaml")
+    assert (0, 0) == (found["quarantined"], found["late"])
+    assert found["in"] == told["records"] == told["tried"] >= min(ROWS, 81)
+    assert {} == told["refused"]
+
+
+@pytest.mark.parametrize("data", REAL, ids=lambda path: path.stem)
+def test_real_data_give_a_file_that_runs(data: Path, transcript: Transcript) -> None:
+    told = json.loads(transcript.output_of("init", str(data), "--output", "made.yaml", "--json"))
+    found = totals(transcript, "made.yaml")
+    assert found["in"] == told["tried"]
+    assert found["quarantined"] <= 0.001 * found["in"]
+    assert 0 == found["late"]
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_what_was_found_reads_as_kept(name: str, transcript: Transcript) -> None:
+    data = RUNS[name](transcript.folder)
+    transcript.run("init", data.name, "--output", "made.yaml")
+    assert_golden(f"messages/init/{name}.txt", transcript.text())
+    assert_golden(f"messages/init/{name}.yaml", (transcript.folder / "made.yaml").read_text("utf-8"))
+
+
+def test_what_cannot_be_told_reads_as_kept(transcript: Transcript) -> None:
+    for make in REFUSED.values():
+        transcript.run("init", make(transcript.folder).name, "--output", "made.yaml")
+    transcript.run("init", "nothing/*.log")
+    (transcript.folder / "hollow").mkdir()
+    transcript.run("init", "hollow")
+    assert not (transcript.folder / "made.yaml").exists()
+    assert_golden("messages/init/refused.txt", transcript.text())
+
+
+def test_a_file_that_is_there_is_not_overwritten(transcript: Transcript) -> None:
+    data = RUNS["unordered"](transcript.folder)
+    (transcript.folder / "unordered.yaml").write_text("mine")
+    transcript.run("init", data.name)
+    assert "FileExists" in transcript.run("init", data.name, "--json") or "=> 2" in transcript.text()
+    assert "mine" == (transcript.folder / "unordered.yaml").read_text()
+
+
+def test_standard_output_gets_the_pipeline_alone(transcript: Transcript) -> None:
+    data = RUNS["unordered"](transcript.folder)
+    text = transcript.output_of("init", data.name, "--output", "-")
+    assert text.startswith("# A first pipeline over unordered.ndjson")
+    (transcript.folder / "piped.yaml").write_text(text)
+    assert "valid" in transcript.output_of("validate", "piped.yaml")
+
+
+def test_a_folder_stands_for_its_most_frequent_files(transcript: Transcript) -> None:
+    folder = transcript.folder / "logs"
+    folder.mkdir()
+    for day in range(1, 13):
+        lines = [f'{{"time": "2024-05-{day:02}T{hour:02}:00:00Z", "n": {hour}}}' for hour in range(24)]
+        (folder / f"day-{day:02}.ndjson").write_text("\n".join(lines) + "\n")
+    (folder / "README.txt").write_text("about these logs")
+    told = json.loads(transcript.output_of("init", "logs", "--output", "made.yaml", "--json"))
+    assert (12, False) == (told["files"], told["complete"])  # eight of the twelve were looked into
+    assert 12 * 24 == totals(transcript, "made.yaml")["in"]
+
+
+def test_a_large_file_is_sampled_at_its_end_too(transcript: Transcript) -> None:
+    """A field that is missing, and disorder that grows, only far behind the beginning are seen."""
+    with (transcript.folder / "large.ndjson").open("w") as file:
+        for row in range(120_000):
+            second = row - (40 if row > 115_000 and row % 100 == 0 else 0)
+            note = '"n": 1' if row < 110_000 else '"m": 1'
+            file.write(
+                f'{{"time": "2024-05-{1 + second // 86400:02}T{second // 3600 % 24:02}:{second // 60 % 60:02}:'
+                f'{second % 60:02}Z", "fill": "{"x" * 30}", {note}}}\n'
+            )
+    told = json.loads(transcript.output_of("init", "large.ndjson", "--output", "made.yaml", "--json"))
+    assert not told["complete"]
+    assert {"n": False, "m": False, "fill": True} == {
+        field["name"]: field["required"] for field in told["fields"] if field["name"] != "time"
+    }
+    found = totals(transcript, "made.yaml")
+    assert (120_000, 0, 0) == (found["in"], found["quarantined"], found["late"])
+
+
+def test_the_path_is_relative_to_the_file_that_is_written(transcript: Transcript) -> None:
+    RUNS["unordered"](transcript.folder)
+    (transcript.folder / "pipelines").mkdir()
+    transcript.output_of("init", "unordered.ndjson", "--output", "pipelines/made.yaml")
+    text = (transcript.folder / "pipelines" / "made.yaml").read_text()
+    assert re.search(r'path: "\.\./unordered\.ndjson"', text)
+    assert ROWS == totals(transcript, "pipelines/made.yaml")["in"]
