@@ -84,7 +84,7 @@ def check_log(folder: Path, at_least: int) -> int:
         log = open_log(folder / "log.sqlite", PIPELINE)
         try:
             end = await log.end("in")
-            entries = await log.read("in", 0, end + 1)
+            entries = await log.read("in", "in/stdin-1", 0, end + 1)
             assert [entry_data(offset) for offset in range(end)] == [entry.data for entry in entries]
             return end - 1
         finally:

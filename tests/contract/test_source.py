@@ -13,7 +13,8 @@ import pytest
 
 from datanexus.adapters.connectors.factory import open_source
 from datanexus.adapters.connectors.stdin import StdinSource
-from datanexus.ports.source import ColumnChunk, Damage, Source, Split, SplitName, SplitState, TextChunk
+from datanexus.ports.log import NewEntry
+from datanexus.ports.source import ColumnChunk, Source, Split, SplitName, SplitState, TextChunk
 from datanexus_spec.format import Format
 from datanexus_spec.pipeline import PipelineSource
 from tests.fakes.log import MemoryLog
@@ -57,11 +58,9 @@ def logged_stdin() -> Subject:
     log = MemoryLog()
 
     async def fill() -> None:
-        position = 0
         for begin in range(0, len(LINES), 250):
             data = b"".join(line + b"\n" for line in LINES[begin : begin + 250])
-            await log.append("in", "in/stdin-1", position, data)
-            position += len(data)
+            await log.append("in", NewEntry("in/stdin-1", data))
 
     asyncio.run(fill())
     return Subject(lambda: StdinSource("in", Format.model_validate({"ndjson": {}}), log, -1), len(LINES))
@@ -149,7 +148,7 @@ async def read_split(split: Split, draw: random.Random, records_max: int = 1 << 
         chunk = await split.read(size)
         if chunk is None:
             break
-        assert not isinstance(chunk, Damage)
+        assert isinstance(chunk, TextChunk | ColumnChunk)
         assert 1 <= chunk.rows <= size
         records += records_of(split, chunk)
     return records

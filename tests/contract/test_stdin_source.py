@@ -12,7 +12,7 @@ import pytest
 
 from datanexus.adapters.connectors.stdin import StdinSource, open_stdin
 from datanexus.adapters.embedded.log import open_log
-from datanexus.ports.log import Log
+from datanexus.ports.log import Log, NewEntry
 from datanexus.ports.source import Split, SplitName, SplitState, TextChunk
 from datanexus_spec.errors import InvalidInput
 from datanexus_spec.format import Format
@@ -90,7 +90,7 @@ def test_entries_hold_whole_lines_and_bytes_enter_once() -> None:
         os.write(writing, b"one\ntwo\nthr")
         assert isinstance(chunk := await split.read(9), TextChunk)
         assert [b"one", b"two"] == [chunk.raw(row) for row in range(chunk.rows)]
-        assert [b"one\ntwo\n"] == [entry.data for entry in await log.read("in", 0, 9)]
+        assert [b"one\ntwo\n"] == [entry.data for entry in await log.read("in", "in/stdin-1", 0, 9)]
         waiting = asyncio.create_task(split.read(9))
         await asyncio.sleep(0)
         assert not waiting.done()
@@ -101,7 +101,7 @@ def test_entries_hold_whole_lines_and_bytes_enter_once() -> None:
         os.close(writing)
         assert [b"three", b"four"] == await drain(split)
         expected = [(0, b"one\ntwo\n"), (8, b"three\n"), (14, b"four")]
-        assert expected == [(entry.position, entry.data) for entry in await log.read("in", 0, 9)]
+        assert expected == [(entry.position, entry.data) for entry in await log.read("in", "in/stdin-1", 0, 9)]
         os.close(reading)
 
     asyncio.run(use())
@@ -111,7 +111,7 @@ def test_released_entries_are_trimmed_and_the_rest_is_still_read() -> None:
     async def use() -> None:
         log = MemoryLog()
         for number in range(10):
-            await log.append("in", "in/stdin-1", number * 2, b"%d\n" % number)
+            await log.append("in", NewEntry("in/stdin-1", b"%d\n" % number))
         (split,) = await source_of(log, NOTHING).open({})
         await split.read(1)
         await split.read(6)
@@ -130,8 +130,8 @@ def test_released_entries_are_trimmed_and_the_rest_is_still_read() -> None:
 def test_csv_names_its_columns_once_even_when_the_header_is_trimmed() -> None:
     async def use() -> None:
         log = MemoryLog()
-        await log.append("in", "in/stdin-1", 0, b"a,b\n1,2\n")
-        await log.append("in", "in/stdin-1", 8, b"3,4\n")
+        await log.append("in", NewEntry("in/stdin-1", b"a,b\n1,2\n"))
+        await log.append("in", NewEntry("in/stdin-1", b"3,4\n"))
         source = source_of(log, NOTHING, CSV)
         (split,) = await source.open({})
         assert isinstance(chunk := await split.read(1), TextChunk)

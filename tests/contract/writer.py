@@ -21,7 +21,7 @@ from datanexus.adapters.embedded.log import open_log
 from datanexus.adapters.embedded.store import open_store
 from datanexus.ports.blob import Blobs
 from datanexus.ports.failpoint import guarded
-from datanexus.ports.log import Log
+from datanexus.ports.log import Log, NewEntry
 from datanexus.ports.store import OutboxEntry, Store
 from datanexus_spec.errors import DataNexusError
 from tests.contract.rows import PIPELINE, RECORD, cut, view
@@ -56,8 +56,8 @@ async def write_log(folder: Path, reach: Reach) -> None:
     """Entries whose content names their offset."""
     log = guarded(open_log(folder / "log.sqlite", PIPELINE), Log, reach)
     for offset in count(await log.end("in")):
-        written = await log.append("in", "in/stdin-1", offset * 1000, entry_data(offset))
-        print(written, flush=True)
+        written = await log.append("in", NewEntry("in/stdin-1", entry_data(offset)))
+        print(written.offset, flush=True)
 
 
 async def write_blobs(folder: Path, reach: Reach) -> None:

@@ -32,8 +32,8 @@ SOAK = os.environ.get("DATANEXUS_SOAK") == "1"
 SEED = int(os.environ.get("DATANEXUS_SEED", random.SystemRandom().randrange(10**6)))
 RANDOM_KILLS = 50 if SOAK else 5
 PORTS = (Store, Blobs, Log, Sink, Source)
-FRESH_ONLY = ("store.forget", "sink.clear")  # calls of --fresh
-LOG_ONLY = ("log.append", "log.trim")  # calls of a source that has no file: tests/crash/test_stdin.py
+FRESH_ONLY = ("store.forget:", "sink.clear", "log.forget:")  # calls of --fresh
+LOG_ONLY = ("log.append", "log.trim", "log.forget_repeats")  # calls of a source that has no file: tests/crash/test_stdin.py
 POINTS = [point for port in PORTS for point in failpoints(port)]
 GROWING = [point for point in POINTS if not point.startswith((*FRESH_ONLY, *LOG_ONLY))]
 FRESH = [point for point in POINTS if point.startswith(FRESH_ONLY)]
@@ -61,7 +61,7 @@ def test_every_writing_call_of_every_port_has_its_failpoints() -> None:
     expected = {
         "store": ("acknowledge", "claim", "commit", "forget", "forget_cuts", "purge"),
         "blobs": ("delete", "put"),
-        "log": ("append", "trim"),
+        "log": ("append", "forget", "forget_repeats", "trim"),
         "sink": ("clear", "publish", "retract"),
         "source": ("release",),
     }

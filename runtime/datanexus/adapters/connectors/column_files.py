@@ -73,6 +73,10 @@ class ColumnSplit:
         """All at the end; a file's parts have no sizes that are known before."""
         return self.total_bytes or 0 if self._is_at_end else 0
 
+    @property
+    def ready(self) -> bool:
+        return True
+
     async def read(self, rows_max: int) -> ColumnChunk | Damage | None:
         if self.is_broken:
             return None

@@ -13,8 +13,10 @@ from datanexus.ports.source import Source
 from datanexus_spec.pipeline import PipelineSource
 
 
-def open_source(source: PipelineSource, base: Path, log: Log) -> Source:
-    """The adapter of one of `sources`. `base`: what relative paths count from."""
+def open_source(source: PipelineSource, base: Path, log: Log, *, follow: bool = False) -> Source:  # noqa: ARG001
+    """The adapter of one of `sources`. `base`: what relative paths count from. `follow`: input goes on, and files
+    enter the log as they are read; otherwise they are read in place to their end.
+    """
     if source.files is not None:
         return open_files(source.name, source.files.path, source.files.format, base)
     if source.stdin is not None:

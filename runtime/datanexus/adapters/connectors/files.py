@@ -6,7 +6,7 @@ any other file that does. What no known split takes is a new split; where the pl
 """
 
 import glob
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -37,6 +37,10 @@ class GoneSplit:
     total_bytes: int | None = 0
     read_bytes: int = 0
 
+    @property
+    def ready(self) -> bool:
+        return False
+
     async def read(self, rows_max: int) -> Chunk | Damage | None:  # noqa: ARG002 - nothing is left to read
         return None
 
@@ -61,7 +65,7 @@ class FileSource:
         self._notices.clear()
         files = self._files()
         prefix = f"{self.name}/"
-        known = {name: state for name, state in states.items() if name.startswith(prefix)}
+        known = {name: state for name, state in states.items() if name.startswith(prefix) and "position" in state}
         opened: list[Split] = []
         free = dict(files)
         missing = []
@@ -74,6 +78,12 @@ class FileSource:
         opened += [await self._elsewhere(name, known[name], files, free) for name in sorted(missing)]
         opened += [await self.opener.fresh(self._new_name(path, known), whole) for path, whole in free.items()]
         return sorted(opened, key=lambda split: split.name)
+
+    async def refresh(self) -> Sequence[Split]:
+        return ()
+
+    def watch(self, arrived: Callable[[], None]) -> None:  # noqa: ARG002 - all is there from the start
+        return
 
     async def release(self, states: Mapping[SplitName, SplitState]) -> None:  # noqa: ARG002 - files stay as they are
         return

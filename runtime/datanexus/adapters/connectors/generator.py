@@ -2,12 +2,14 @@
 
 Every random value is a hash of (seed, what it is for, row), so any piece of the sequence can be made alone. A duplicate
 is the row it repeats, value for value. Without a given start the first open puts the clock's time into the log, once.
+While it is followed, a row comes when it is due: at its turn, by the wall clock. What was due before comes at once.
 """
 
+import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -17,13 +19,14 @@ import pyarrow.compute as pc
 import xxhash
 
 from datanexus.core.columns import TIME
-from datanexus.ports.log import Log
+from datanexus.ports.log import Log, NewEntry
 from datanexus.ports.source import ColumnChunk, Split, SplitName, SplitState
 from datanexus_spec.generator import GeneratorField, GeneratorSource, ZipfKind
 
 _CHUNK_ROWS_MAX = 65_536
 _REPEAT_REACH = 100  # a duplicate repeats one of this many records before it
 _ZIPF_TABLE_MAX = 1 << 16  # values drawn from an exact table; rarer ones from the density's integral
+_WAKE_US = 10_000  # rows that are due within it come together
 _UNIT = 2.0**-53
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _STEP = np.uint64(0x9E3779B97F4A7C15)
@@ -52,6 +55,10 @@ class Chance:
         return np.asarray((self.hashes(rows) >> np.uint64(11)).astype(np.float64) * _UNIT)
 
 
+def _now_us() -> int:
+    return time.time_ns() // 1000
+
+
 @dataclass(slots=True)
 class GeneratedSplit:
     """The records from `position` on."""
@@ -61,6 +68,10 @@ class GeneratedSplit:
     columns: Mapping[str, Column]
     start_us: int
     position: int = 0
+    now_us: Callable[[], int] = _now_us
+    arrived: Callable[[], None] | None = None  # set while it is followed
+    _is_ended: bool = False
+    _waking: asyncio.TimerHandle | None = None
 
     @property
     def total_bytes(self) -> int | None:
@@ -70,12 +81,24 @@ class GeneratedSplit:
     def read_bytes(self) -> int:
         return 0
 
+    @property
+    def ready(self) -> bool:
+        if self._is_ended:
+            return False
+        if self.position == self.spec.rows or self._due_rows() > self.position:
+            return True
+        self._wake_when_due()
+        return False
+
     async def read(self, rows_max: int) -> ColumnChunk | None:
         count = min(rows_max, _CHUNK_ROWS_MAX)
         if self.spec.rows is not None:
             count = min(count, self.spec.rows - self.position)
         if count <= 0:
+            self._is_ended = True
             return None
+        if self.arrived is not None:
+            count = max(1, min(count, self._due_rows() - self.position))
         positions = np.arange(self.position, self.position + count, dtype=np.int64)
         origins = self._origins(positions)
         self.position += count
@@ -86,7 +109,23 @@ class GeneratedSplit:
         return {"position": self.position, "start_us": self.start_us}
 
     async def close(self) -> None:
-        return
+        if self._waking is not None:
+            self._waking.cancel()
+
+    def _due_rows(self) -> int:
+        """How many rows had their turn by now: row i is due i / eventsPerSecond after the start."""
+        return math.floor((self.now_us() - self.start_us) * float(self.spec.events_per_second) / 1e6) + 1
+
+    def _wake_when_due(self) -> None:
+        if self.arrived is None or self._waking is not None:
+            return
+        due_us = self.start_us + math.ceil(self.position * 1e6 / float(self.spec.events_per_second))
+        delay_us = max(due_us - self.now_us(), _WAKE_US)
+        self._waking = asyncio.get_running_loop().call_later(delay_us / 1e6, self._wake, self.arrived)
+
+    def _wake(self, arrived: Callable[[], None]) -> None:
+        self._waking = None
+        arrived()
 
     def _origins(self, rows: Rows) -> Rows:
         """The row that each row is, or repeats; a repeat of a repeat is the first of them."""
@@ -109,13 +148,23 @@ class GeneratorAdapter:
     name: str
     spec: GeneratorSource
     log: Log
+    _opened: list[GeneratedSplit] = field(default_factory=list)
 
     async def open(self, states: Mapping[SplitName, SplitState]) -> Sequence[Split]:
         name = f"{self.name}/generator"
         state = states.get(name)
         start_us = int(state["start_us"] or 0) if state else await self._start_us()
         columns = {field.name: _column(field, self.spec, start_us) for field in self.spec.fields}
-        return (GeneratedSplit(name, self.spec, columns, start_us, int(state["position"] or 0) if state else 0),)
+        split = GeneratedSplit(name, self.spec, columns, start_us, int(state["position"] or 0) if state else 0)
+        self._opened = [split]
+        return (split,)
+
+    async def refresh(self) -> Sequence[Split]:
+        return ()
+
+    def watch(self, arrived: Callable[[], None]) -> None:
+        for split in self._opened:
+            split.arrived = arrived
 
     async def release(self, states: Mapping[SplitName, SplitState]) -> None:  # noqa: ARG002 - nothing is kept
         return
@@ -127,11 +176,12 @@ class GeneratorAdapter:
         """The given start, or the one an earlier start of the process chose, or now."""
         if self.spec.start is not None:
             return _microseconds(self.spec.start)
-        kept = await self.log.read(self.name, await self.log.begin(self.name), 1)
+        split = f"{self.name}/generator"
+        kept = await self.log.read(self.name, split, await self.log.begin(self.name), 1)
         if kept:
             return int(kept[0].data)
-        now_us = time.time_ns() // 1000
-        await self.log.append(self.name, f"{self.name}/generator", 0, str(now_us).encode())
+        now_us = _now_us()
+        await self.log.append(self.name, NewEntry(split, str(now_us).encode()))
         return now_us
 
 

@@ -1,4 +1,4 @@
-"""Standard input as a source. What arrives enters the log first, in whole lines; records are read from the log's bytes.
+"""Standard input as a source. What arrives enters the log first, in whole lines; records are read from there.
 
 Each start with piped input is a new split `<source>/stdin-<n>`, where n − 1 is the log entry it begins with; splits of
 earlier starts that were not read to their end go on from the log alone, the others are no longer opened. A state names
@@ -6,42 +6,42 @@ the position and the log entry in which reading goes on, so nothing before that 
 """
 
 import asyncio
-import json
 import os
 import stat
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 
-from datanexus.adapters.connectors.text_split import TextSplit, given_columns
+from datanexus.adapters.connectors.entry_reader import PART, EntryReader
+from datanexus.adapters.connectors.logged_split import LoggedSplit, Pulled, place_of, trim_read, unread_splits
 from datanexus.engine.decode.json_text import RECORD_BYTES_MAX
-from datanexus.ports.log import Log, LogEntry
+from datanexus.ports.log import LINES, Log, NewEntry
 from datanexus.ports.source import Split, SplitName, SplitState
 from datanexus_spec.errors import InvalidInput
 from datanexus_spec.format import Format
 
 _STDIN = 0
 _READ_BYTES = 1 << 20  # of one log entry, about
-_ENTRIES_MAX = 16  # read from the log at a time
 
 
-@dataclass(slots=True)
 class StdinSource:
     """`descriptor` is read when it is a pipe or a file, not a terminal."""
 
-    name: str
-    format: Format
-    log: Log
-    descriptor: int
+    def __init__(self, name: str, form: Format, log: Log, descriptor: int) -> None:
+        self.name = name
+        self._format = form
+        self._log = log
+        self._descriptor = descriptor
+        self._live: Pipe | None = None
 
     async def open(self, states: Mapping[SplitName, SplitState]) -> Sequence[Split]:
         prefix = f"{self.name}/"
-        known = {name: state for name, state in states.items() if name.startswith(prefix)}
-        first = min((int(state["entry"] or 0) for state in known.values()), default=await self.log.begin(self.name))
-        begins = await self._begins(first, known)
-        splits: list[Split] = [self._split(name, known.get(name), begin) for name, begin in begins.items()]
+        known = {name: state for name, state in states.items() if name.startswith(prefix) and "position" in state}
+        unread = await unread_splits(self._log, self.name, known)
+        splits: list[Split] = [self._split(name, known.get(name), first) for name, first in unread.items()]
         if self._is_piped():
-            entry = await self.log.end(self.name)
-            splits.append(self._live_split(f"{prefix}stdin-{entry + 1}", entry))
+            entry = await self._log.end(self.name)
+            split = self._split(f"{prefix}stdin-{entry + 1}", None, entry)
+            split.origin = self._live = Pipe(self._log, self.name, split.name, self._descriptor)
+            splits.append(split)
         elif not splits and not known:
             raise InvalidInput(
                 f"source {self.name}: standard input is not piped",
@@ -50,134 +50,123 @@ class StdinSource:
             )
         return sorted(splits, key=lambda split: split.name)
 
+    async def refresh(self) -> Sequence[Split]:
+        return ()
+
+    def watch(self, arrived: Callable[[], None]) -> None:
+        if self._live is not None:
+            self._live.watch(arrived)
+
     async def release(self, states: Mapping[SplitName, SplitState]) -> None:
-        prefix = f"{self.name}/"
-        entries = [int(state["entry"] or 0) for name, state in states.items() if name.startswith(prefix)]
-        if entries:
-            await self.log.trim(self.name, min(entries))
+        known = {name: state for name, state in states.items() if name.startswith(f"{self.name}/")}
+        if known:
+            await trim_read(self._log, self.name, known)
 
     def notices(self) -> Sequence[str]:
         return ()
 
-    async def _begins(self, offset: int, known: Mapping[SplitName, SplitState]) -> dict[SplitName, int]:
-        """The first entry from `offset` on of each split that was not read to its end."""
-        begins: dict[SplitName, int] = {}
-        while entries := await self.log.read(self.name, offset, _ENTRIES_MAX):
-            for entry in entries:
-                if entry.split not in known or entry.offset >= int(known[entry.split]["entry"] or 0):
-                    begins.setdefault(entry.split, entry.offset)
-            offset = entries[-1].offset + 1
-        return begins
-
     def _is_piped(self) -> bool:
         try:
-            return not os.isatty(self.descriptor) and not stat.S_ISCHR(os.fstat(self.descriptor).st_mode)
+            return not os.isatty(self._descriptor) and not stat.S_ISCHR(os.fstat(self._descriptor).st_mode)
         except OSError:
             return False  # closed
 
-    def _split(self, name: SplitName, state: SplitState | None, begin: int) -> TextSplit:
-        position = int(state["position"] or 0) if state else 0
-        entry = int(state["entry"] or 0) if state else begin
-        stream = LogStream(self.log, self.name, name, entry, position)
-        return self._text_split(name, stream, position, state)
-
-    def _live_split(self, name: SplitName, entry: int) -> TextSplit:
-        return self._text_split(name, LiveStream(self.log, self.name, name, entry, self.descriptor), 0, None)
-
-    def _text_split(self, name: SplitName, stream: "LogStream", position: int, state: SplitState | None) -> TextSplit:
-        split = TextSplit(name, self.format, stream, stream, None, given_columns(self.format), position)
-        if state is not None and "header" in state:
-            split.header = tuple(json.loads(str(state["header"])))
-        return split
+    def _split(self, name: SplitName, state: SplitState | None, first_entry: int) -> LoggedSplit:
+        reader = EntryReader(self._format, place_of(self._format, state, first_entry))
+        has_header = self._format.csv is not None and self._format.csv.header
+        return LoggedSplit(name, self.name, self._log, reader, has_header)
 
 
-class LogStream:
-    """The bytes of one split in the log from a position on. As identity: which entry a position is in."""
+class Pipe:
+    """Standard input as the origin of a split. Unless it is watched, `pull` waits for what comes.
 
-    def __init__(self, log: Log, source: str, split: SplitName, entry: int, position: int) -> None:
+    Watched, it is read as soon as something is there, and no further than one entry ahead of the log.
+    """
+
+    def __init__(self, log: Log, source: str, split: SplitName, descriptor: int) -> None:
         self._log = log
         self._source = source
         self._split = split
-        self._offset = entry  # of the next entry to read
-        self._position = position  # of the next byte to hand out
-        self._given = b""
-        self._entries: list[tuple[int, int]] = []  # (position of its end, offset) of entries not yet passed
-        self._taken = position
-        self._marked_entry = entry
-        self.raw_bytes = 0
+        self._descriptor = descriptor
+        self._lines = bytearray()  # whole lines that are not in the log
+        self._unfinished = bytearray()  # a line whose end has not come
+        self._is_ended = False
+        self._is_told = False  # that it is ended
+        self._arrived: Callable[[], None] | None = None
+        self._is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
 
-    async def read_into(self, target: memoryview) -> int:
-        if not self._given:
-            self._given = await self._next_bytes()
-        content = self._given[: len(target)]
-        self._given = self._given[len(content) :]
-        target[: len(content)] = content
-        self._position += len(content)
-        self.raw_bytes += len(content)
-        return len(content)
+    @property
+    def ready(self) -> bool:
+        return not self._is_told and (self._is_regular or self._has_entry)
+
+    def watch(self, arrived: Callable[[], None]) -> None:
+        """Call `arrived` whenever it has become ready."""
+        self._arrived = arrived
+        self._listen()
+
+    async def pull(self) -> Pulled:
+        while not self._has_entry:
+            if self._arrived is not None and not self._is_regular:
+                return Pulled.NOTHING
+            await self._await_input()
+            self._read_piece()
+        entry = self._next_entry()
+        if not entry.data:
+            self._is_told = True
+            return Pulled.END
+        await self._log.append(self._source, entry)
+        if self._arrived is not None:
+            self._listen()
+        return Pulled.APPENDED
 
     def close(self) -> None:
-        return
+        if self._arrived is not None and not self._is_regular:
+            asyncio.get_running_loop().remove_reader(self._descriptor)
 
-    def take(self, content: memoryview) -> None:
-        self._taken += len(content)
+    @property
+    def _has_entry(self) -> bool:
+        return bool(self._lines) or self._is_ended or len(self._unfinished) > RECORD_BYTES_MAX
 
-    def mark(self) -> None:
-        while self._entries and self._entries[0][0] <= self._taken:
-            self._marked_entry = self._entries.pop(0)[1] + 1
-
-    def state(self) -> SplitState:
-        """The entry that holds the byte after the last one read; at an entry's end, the one after it."""
-        return {"entry": self._marked_entry}
-
-    async def _next_bytes(self) -> bytes:
-        """The rest of the next entry of this split; nothing at the log's end."""
-        while entries := await self._log.read(self._source, self._offset, 1):
-            entry = entries[0]
-            self._offset = entry.offset + 1
-            if entry.split != self._split:
-                continue
-            rest = self._taken_entry(entry)
-            if rest:
-                return rest
-        return b""
-
-    def _taken_entry(self, entry: LogEntry) -> bytes:
-        self._entries.append((entry.position + len(entry.data), entry.offset))
-        return entry.data[max(self._position - entry.position, 0) :]
-
-
-class LiveStream(LogStream):
-    """Standard input: each piece is in the log before its first byte is handed out."""
-
-    def __init__(self, log: Log, source: str, split: SplitName, entry: int, descriptor: int) -> None:
-        super().__init__(log, source, split, entry, 0)
-        self._descriptor = descriptor
-        self._unfinished = bytearray()  # a line whose end has not come
-        self._logged = 0
-        self._is_ended = False
-
-    async def _next_bytes(self) -> bytes:
-        data = await self._whole_lines()
-        if not data:
-            return b""
-        offset = await self._log.append(self._source, self._split, self._logged, data)
-        entry = LogEntry(offset, self._split, self._logged, data)
-        self._logged += len(data)
-        return self._taken_entry(entry)
-
-    async def _whole_lines(self) -> bytes:
+    def _next_entry(self) -> NewEntry:
         """What may enter the log next: up to the last line end there is, or more than any record may be long."""
-        while not self._is_ended and len(self._unfinished) <= RECORD_BYTES_MAX:
-            piece = await _read_descriptor(self._descriptor)
-            self._is_ended = not piece
-            line_end = piece.rfind(b"\n") + 1
-            if line_end:
-                lines, self._unfinished = bytes(self._unfinished) + piece[:line_end], bytearray(piece[line_end:])
-                return lines
-            self._unfinished += piece
+        if self._lines:
+            lines, self._lines = bytes(self._lines), bytearray()
+            return NewEntry(self._split, lines, LINES)
         rest, self._unfinished = bytes(self._unfinished), bytearray()
-        return rest
+        return NewEntry(self._split, rest, LINES if self._is_ended else PART)
+
+    def _listen(self) -> None:
+        if not self._is_regular and not self._is_ended and len(self._lines) < _READ_BYTES:
+            asyncio.get_running_loop().add_reader(self._descriptor, self._take_arrived)
+
+    def _take_arrived(self) -> None:
+        self._read_piece()
+        if self._is_ended or len(self._lines) >= _READ_BYTES:
+            asyncio.get_running_loop().remove_reader(self._descriptor)
+        if self._has_entry and self._arrived is not None:
+            self._arrived()
+
+    def _read_piece(self) -> None:
+        piece = os.read(self._descriptor, _READ_BYTES)
+        self._is_ended = not piece
+        line_end = piece.rfind(b"\n") + 1
+        if line_end:
+            self._lines += self._unfinished + piece[:line_end]
+            self._unfinished = bytearray(piece[line_end:])
+        else:
+            self._unfinished += piece
+
+    async def _await_input(self) -> None:
+        """Wait until something can be read. Waiting can be cancelled, and nothing is lost by it."""
+        if self._is_regular:
+            return
+        loop = asyncio.get_running_loop()
+        ready = asyncio.Event()
+        loop.add_reader(self._descriptor, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            loop.remove_reader(self._descriptor)
 
 
 def open_stdin(name: str, given: Format, log: Log) -> StdinSource:
@@ -189,17 +178,3 @@ def open_stdin(name: str, given: Format, log: Log) -> StdinSource:
             hint="write Arrow or Parquet to a file and name it with `files`",
         )
     return StdinSource(name, given, log, _STDIN)
-
-
-async def _read_descriptor(descriptor: int) -> bytes:
-    """The next bytes; empty at the end. Waiting can be cancelled, and nothing is lost by it."""
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return os.read(descriptor, _READ_BYTES)
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    loop.add_reader(descriptor, ready.set)
-    try:
-        await ready.wait()
-    finally:
-        loop.remove_reader(descriptor)
-    return os.read(descriptor, _READ_BYTES)

@@ -10,7 +10,6 @@ A last line without line end is a record. When the file grows later, what follow
 first makes nothing; anything else is a record of its own, as the first half cannot be taken back.
 """
 
-import csv
 import json
 import sys
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ import numpy as np
 import xxhash
 
 from datanexus.adapters.connectors.byte_stream import Broken, ByteStream
-from datanexus.adapters.connectors.framing import Bytes, Framer, framer_of
+from datanexus.adapters.connectors.framing import Bytes, Framer, framer_of, taken_header, without_mark
 from datanexus.engine.decode.framing import Frames
 from datanexus.engine.decode.json_text import RECORD_BYTES_MAX
 from datanexus.ports.source import Damage, SplitName, SplitState, TextChunk
@@ -32,7 +31,6 @@ DAMAGE_BYTES_MAX = 64 << 10
 _SLACK_BYTES = 64  # zeros behind a block, so that a scanner may load a whole vector
 _SPARE_BYTES = 4 << 10  # for the begun record that the next block starts with
 _OWN_REFERENCES = 3  # to a buffer that no array is a view of: from the pair, a local name and the question itself
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NO_BYTES = np.empty(0, np.uint8)
 _NONE = np.empty(0, np.int64)
 _NO_FRAMES = Frames(_NONE, _NONE, _NONE, consumed=0)
@@ -125,6 +123,10 @@ class TextSplit:
     @property
     def read_bytes(self) -> int:
         return self.stream.raw_bytes
+
+    @property
+    def ready(self) -> bool:
+        return True
 
     async def read(self, rows_max: int) -> TextChunk | Damage | None:
         while self._next == len(self._frames.starts):
@@ -226,18 +228,12 @@ class TextSplit:
 
     def _framed(self, *, whole: bool) -> Frames:
         frames = self._framer(self._data, self._filled, at_end=whole)
-        if self._base == 0 and self._data[:3].tobytes() == _BYTE_ORDER_MARK and len(frames.starts):
-            frames = _without_mark(frames)
-        if self.position == 0 and self._has_header and not self.header and len(frames.starts):
-            frames = self._without_header(frames)
+        if self._base == 0:
+            frames = without_mark(self._data, frames)
+        given = self.format.csv
+        if given is not None and given.header and not self.position and not self.header and len(frames.starts):
+            self.header, frames = taken_header(self._data, frames, given)
         return frames
-
-    def _without_header(self, frames: Frames) -> Frames:
-        begin, length = int(frames.starts[0]), int(frames.lengths[0])
-        text = self._data[begin : begin + length].tobytes().decode("utf-8", "replace")
-        if (given := self.format.csv) is not None:
-            self.header = tuple(next(csv.reader([text], delimiter=given.delimiter, quotechar=given.quote)))
-        return Frames(frames.starts[1:], frames.lengths[1:], frames.ends[1:], frames.consumed)
 
     async def _pass_long(self) -> None:
         """Keep the first bytes of a record that is too long and pass the rest of its line."""
@@ -263,16 +259,6 @@ class TextSplit:
 def _line_end(data: Bytes, begin: int, end: int) -> int:
     """The first line end in data[begin:end]; below zero if there is none."""
     return data[:end].tobytes().find(b"\n", begin)
-
-
-def _without_mark(frames: Frames) -> Frames:
-    """The first record begins behind the byte order mark."""
-    if frames.starts[0] != 0:
-        return frames
-    starts, lengths = frames.starts.copy(), frames.lengths.copy()
-    starts[0], lengths[0] = 3, lengths[0] - 3
-    kept = lengths > 0
-    return Frames(starts[kept], lengths[kept], frames.ends[kept], frames.consumed)
 
 
 def given_columns(given: Format) -> tuple[str, ...]:

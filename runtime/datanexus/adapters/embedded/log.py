@@ -1,128 +1,82 @@
-"""The Log port on SQLite: write-ahead log, synchronous=FULL, so one append is one synced transaction.
+"""The Log port on the embedded log's file: one pipeline's view of it."""
 
-A log belongs to one pipeline of the file. `ends` keeps the next offset, as entries before it may all be trimmed.
-"""
-
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from datanexus.adapters.faults import log_fault
-from datanexus.ports.log import LogEntry
+from datanexus.adapters.embedded.log_file import LogFile, open_log_file
+from datanexus.ports.log import Appended, LogEntry, NewEntry, Repeat, SplitEnd
 from datanexus_spec.errors import Corrupt
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS entries (
-  pipeline TEXT NOT NULL, source TEXT NOT NULL, "offset" INTEGER NOT NULL,
-  split TEXT NOT NULL, position INTEGER NOT NULL, data BLOB NOT NULL,
-  PRIMARY KEY (pipeline, source, "offset"));
-CREATE TABLE IF NOT EXISTS ends (
-  pipeline TEXT NOT NULL, source TEXT NOT NULL, next INTEGER NOT NULL, trimmed INTEGER NOT NULL,
-  PRIMARY KEY (pipeline, source));
-"""
 
-
-@dataclass(frozen=True, slots=True)
 class SqliteLog:
-    """The log of one pipeline. Made by `open_log`."""
+    """The log of one pipeline. `owns_file`: whether closing it closes the file, which pipelines may share."""
 
-    path: Path
-    pipeline: str
-    connection: sqlite3.Connection
+    def __init__(self, file: LogFile, pipeline: str, *, owns_file: bool) -> None:
+        self._file = file
+        self._pipeline = pipeline
+        self._owns_file = owns_file
+        self._watchers: dict[str, Callable[[], None]] = {}
 
-    async def append(self, source: str, split: str, position: int, data: bytes) -> int:
-        with self._transaction(f"append to the log of {source} in"):
-            offset, _ = self._end(source)
-            self.connection.execute(
-                "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)", (self.pipeline, source, offset, split, position, data)
+    @property
+    def nbytes(self) -> int:
+        return self._file.nbytes(self._pipeline)
+
+    async def append(self, source: str, entry: NewEntry, repeat: Repeat | None = None) -> Appended:
+        appended = await self._file.append((self._pipeline, source), entry, repeat)
+        if appended.repeated is None and (watcher := self._watchers.get(source)) is not None:
+            watcher()
+        return appended
+
+    async def forget_repeats(self, source: str, before_us: int) -> None:
+        await self._file.forget_repeats((self._pipeline, source), before_us)
+
+    async def read(self, source: str, split: str, offset: int, entries_max: int) -> Sequence[LogEntry]:
+        ends = self._file.ends((self._pipeline, source))
+        if offset < ends.begin:
+            raise Corrupt(
+                f"log {self._file.path}: entry {offset} of {self._pipeline}/{source} was asked for, "
+                f"but all before {ends.begin} were trimmed",
+                reason="LogTrimmed",
+                hint="the state needs records that are gone; start over with --fresh",
             )
-            self._set_next(source, offset + 1)
-        return offset
+        end = ends.splits.get(split)
+        if end is None or offset >= end.offset:
+            return ()
+        return await self._file.read((self._pipeline, source), split, offset, entries_max)
 
-    async def read(self, source: str, offset: int, entries_max: int) -> Sequence[LogEntry]:
-        with self._faults(f"read the log of {source} in"):
-            _, trimmed = self._end(source)
-            if offset < trimmed:
-                raise Corrupt(
-                    f"log {self.path}: entry {offset} of {self.pipeline}/{source} was asked for, "
-                    f"but all before {trimmed} were trimmed",
-                    reason="LogTrimmed",
-                    hint="the state needs records that are gone; start over with --fresh",
-                )
-            rows = self.connection.execute(
-                'SELECT "offset", split, position, data FROM entries '
-                'WHERE pipeline = ? AND source = ? AND "offset" >= ? ORDER BY "offset" LIMIT ?',
-                (self.pipeline, source, offset, entries_max),
-            ).fetchall()
-        return [LogEntry(*row) for row in rows]
+    async def splits(self, source: str) -> Mapping[str, SplitEnd]:
+        return dict(self._file.ends((self._pipeline, source)).splits)
+
+    def split_end(self, source: str, split: str) -> SplitEnd | None:
+        return self._file.ends((self._pipeline, source)).splits.get(split)
+
+    def watch(self, source: str, appended: Callable[[], None]) -> None:
+        self._watchers[source] = appended
 
     async def begin(self, source: str) -> int:
-        with self._faults(f"read the log of {source} in"):
-            return self._end(source)[1]
+        return self._file.ends((self._pipeline, source)).begin
 
     async def end(self, source: str) -> int:
-        with self._faults(f"read the log of {source} in"):
-            return self._end(source)[0]
+        return self._file.ends((self._pipeline, source)).next
 
     async def trim(self, source: str, before: int) -> None:
-        with self._transaction(f"trim the log of {source} in"):
-            following, trimmed = self._end(source)
-            before = min(before, following)
-            if before <= trimmed:
-                return
-            self.connection.execute(
-                'DELETE FROM entries WHERE pipeline = ? AND source = ? AND "offset" < ?',
-                (self.pipeline, source, before),
-            )
-            self.connection.execute(
-                "UPDATE ends SET trimmed = ? WHERE pipeline = ? AND source = ?", (before, self.pipeline, source)
-            )
+        ends = self._file.ends((self._pipeline, source))
+        if min(before, ends.next) > ends.begin:
+            await self._file.trim((self._pipeline, source), before)
+
+    async def forget(self, source: str) -> None:
+        await self._file.forget((self._pipeline, source))
 
     async def close(self) -> None:
-        self.connection.close()
-
-    def _end(self, source: str) -> tuple[int, int]:
-        """The next offset and the first that is still there."""
-        found = self.connection.execute(
-            "SELECT next, trimmed FROM ends WHERE pipeline = ? AND source = ?", (self.pipeline, source)
-        ).fetchone()
-        return (found[0], found[1]) if found else (0, 0)
-
-    def _set_next(self, source: str, following: int) -> None:
-        self.connection.execute(
-            "INSERT INTO ends VALUES (?, ?, ?, 0) ON CONFLICT (pipeline, source) DO UPDATE SET next = excluded.next",
-            (self.pipeline, source, following),
-        )
-
-    @contextmanager
-    def _transaction(self, what: str) -> Iterator[None]:
-        with self._faults(what):
-            self.connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self.connection.execute("COMMIT")
-            except BaseException:
-                if self.connection.in_transaction:
-                    self.connection.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _faults(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise log_fault(error, f"cannot {what}", self.path) from error
+        if self._owns_file:
+            await self._file.close()
 
 
-def open_log(path: Path, pipeline: str) -> SqliteLog:
-    """Open the log of a pipeline, or make it. Raises: Unavailable, Corrupt."""
-    try:
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.executescript(_TABLES)
-    except sqlite3.Error as error:
-        raise log_fault(error, "cannot open the log", path) from error
-    return SqliteLog(path, pipeline, connection)
+def log_of(file: LogFile, pipeline: str) -> SqliteLog:
+    """The log of one of the pipelines that share a file; who opened the file closes it."""
+    return SqliteLog(file, pipeline, owns_file=False)
+
+
+def open_log(path: Path, pipeline: str, bytes_max: int | None = None) -> SqliteLog:
+    """Open the log of a pipeline, or make it. `bytes_max` bounds its entries. Raises: Unavailable, Corrupt."""
+    return SqliteLog(open_log_file(path, bytes_max), pipeline, owns_file=True)
