@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-ROWS_MAX = 10_000  # of a query's answer
+ROWS_MAX = 100_000  # of a query's answer
 ROWS_DEFAULT = 1_000
 SQL_CHARACTERS_MAX = 65_536
 IDS_MAX = 100_000

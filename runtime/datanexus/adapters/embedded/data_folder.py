@@ -76,6 +76,22 @@ def open_data_folder(path: Path, *, read_only: bool = False) -> DataFolder:
     return DataFolder(path, descriptor)
 
 
+def serving_address(path: Path) -> str | None:
+    """HOST:PORT where the process that holds a folder answers; None when none holds it, or it does not answer."""
+    try:
+        descriptor = os.open(path / "lock", os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        address = _owner_in(descriptor).get("address")
+        return address if isinstance(address, str) else None
+    finally:
+        os.close(descriptor)  # and with it the lock, had it been free
+    return None
+
+
 def _check_format(path: Path) -> None:
     """Refuse another version's folder, and one that holds something else."""
     if path.exists() and not path.is_dir():
@@ -147,9 +163,14 @@ def _write_owner(descriptor: int, owner: Mapping[str, int | str]) -> None:
 
 
 def _pid_in(descriptor: int) -> int | None:
+    pid = _owner_in(descriptor).get("pid")
+    return pid if isinstance(pid, int) else None
+
+
+def _owner_in(descriptor: int) -> Mapping[str, object]:
+    """What the lock's file says; nothing while it is being written."""
     try:
         content = json.loads(os.pread(descriptor, 4096, 0))
     except ValueError:
-        return None
-    pid = content.get("pid") if isinstance(content, dict) else None
-    return pid if isinstance(pid, int) else None
+        return {}
+    return content if isinstance(content, dict) else {}
