@@ -10,7 +10,7 @@ horizons; what is in it is too far from all that can still be judged to matter. 
 consists of *cells* 8 horizons wide, which say where a search starts, so that a key that passes again and again makes no
 long chains.
 
-A search costs a cache miss or two, so the searches of many rows begin before the first is done. Where a search starts
+A search costs a cache miss or two, so a row's search begins many rows before it is judged. Where a search starts
 is monotone in the word's own bits: a table grows by one pass over it, without a look at the log. A new bucket grows at
 once to what the others hold.
 
@@ -48,7 +48,7 @@ _SCHEMA = pa.schema([("entry", pa.binary(_ENTRY_BYTES))])
 
 # The columns of the directory, a row a bucket. `_ROOM`: how many entries fit.
 _TABLE, _LINES, _LOG, _COUNT, _ROOM = range(5)
-_ROWS_AHEAD = 256  # whose searches begin together: their cache lines fit in the first-level cache
+_ROWS_AHEAD = 64  # so many searches begin before the first is done; a power of two
 _NONE, _LATE = -1, -2  # of a row's bucket: there is none yet; none is needed
 _POSITION_MASK = np.uint64(0x00000000FFFFFFFF)
 _CELL_MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -203,12 +203,14 @@ class Dedup:
         return index
 
     def _grow(self, index: int) -> None:
-        """Give a bucket half as much room again, or what the fullest other one needed."""
+        """Give a bucket what the fullest other one needed, or a quarter more than that; twice its room without any."""
         room = int(self._directory[index, _ROOM])
-        others = np.delete(self._directory[:, _COUNT], index)
-        usual = int(others.max(initial=0))
+        usual = int(np.delete(self._directory[:, _COUNT], index).max(initial=0))
         usual += usual // 16
-        self._give(index, usual if room < usual <= _USUAL_FROM * room else room + room // 2)
+        if room >= usual:
+            self._give(index, room + room // 4 if usual > room // 4 else 2 * room)
+        else:
+            self._give(index, usual if usual <= _USUAL_FROM * room else 2 * room)
 
     def _give(self, index: int, room: int) -> None:
         if room >= 2**32:
@@ -345,12 +347,40 @@ def _judge(
     # Because rows mostly stay in the cell of the row before, few divisions are made.
     cell, low_us, high_us = 0, 0, 0
     own, before, behind = _NONE, _NONE, _NONE
-    for first in range(start, times.size, _ROWS_AHEAD):
-        end = min(first + _ROWS_AHEAD, times.size)
-        for row in range(first, end):
-            time = times[row]
-            ahead = row - first
-            buckets[ahead, 0] = _LATE
+    for begun in range(start, times.size + _ROWS_AHEAD):
+        place = begun & (_ROWS_AHEAD - 1)
+        row = begun - _ROWS_AHEAD
+        if row >= start:
+            index = buckets[place, 0]
+            passed[row] = duplicate[row] = too_late[row] = False
+            if index == _LATE:
+                too_late[row] = True
+            else:
+                high, low, time = fingerprints[row, 0], fingerprints[row, 1], times[row]
+                index_before, index_behind = buckets[place, 1], buckets[place, 2]
+                found, slot = False, 0
+                if index >= 0:
+                    found, slot = _search(directory, index, high, low, time, horizon, mixes[place, 0])
+                if index_before >= 0 and not found:
+                    found, _ = _search(directory, index_before, high, low, time, horizon, mixes[place, 1])
+                if index_behind >= 0 and not found:
+                    found, _ = _search(directory, index_behind, high, low, time, horizon, mixes[place, 2])
+                if found:
+                    duplicate[row] = True
+                elif index < 0 or directory[index, _COUNT] == directory[index, _ROOM]:
+                    return row
+                else:
+                    passed[row] = True
+                    count = directory[index, _COUNT]
+                    log = directory[index, _LOG]
+                    put_word(log, 3 * count, high)
+                    put_word(log, 3 * count + 1, low)
+                    put_word(log, 3 * count + 2, np.uint64(time))
+                    put_word(directory[index, _TABLE], slot, (mixes[place, 0] << _R32) | np.uint64(count + 1))
+                    directory[index, _COUNT] = count + 1
+        if begun < times.size:
+            time = times[begun]
+            buckets[place, 0] = _LATE
             if time <= late_bound:
                 continue
             if time < low_us or time >= high_us:
@@ -359,49 +389,20 @@ def _judge(
                 own = _index(numbers, cell // cells)
                 before = _index(numbers, (cell - 1) // cells)
                 behind = _index(numbers, (cell + 1) // cells)
-            low = fingerprints[row, 1]
+            low = fingerprints[begun, 1]
             mixed = _mixed(low, cell)
-            buckets[ahead, 0], mixes[ahead, 0] = own, mixed
+            buckets[place, 0], mixes[place, 0] = own, mixed
             if own >= 0:
                 _begin(directory, own, mixed)
-            buckets[ahead, 1] = buckets[ahead, 2] = _NONE
+            buckets[place, 1] = buckets[place, 2] = _NONE
             if before >= 0 and time - low_us < horizon:
                 mixed = _mixed(low, cell - 1)
-                buckets[ahead, 1], mixes[ahead, 1] = before, mixed
+                buckets[place, 1], mixes[place, 1] = before, mixed
                 _begin(directory, before, mixed)
             if behind >= 0 and high_us - time < horizon:
                 mixed = _mixed(low, cell + 1)
-                buckets[ahead, 2], mixes[ahead, 2] = behind, mixed
+                buckets[place, 2], mixes[place, 2] = behind, mixed
                 _begin(directory, behind, mixed)
-        for row in range(first, end):
-            ahead = row - first
-            passed[row] = duplicate[row] = too_late[row] = False
-            index = buckets[ahead, 0]
-            if index == _LATE:
-                too_late[row] = True
-                continue
-            high, low, time = fingerprints[row, 0], fingerprints[row, 1], times[row]
-            found, slot = False, 0
-            if index >= 0:
-                found, slot = _search(directory, index, high, low, time, horizon, mixes[ahead, 0])
-            index_before, index_behind = buckets[ahead, 1], buckets[ahead, 2]
-            if index_before >= 0 and not found:
-                found, _ = _search(directory, index_before, high, low, time, horizon, mixes[ahead, 1])
-            if index_behind >= 0 and not found:
-                found, _ = _search(directory, index_behind, high, low, time, horizon, mixes[ahead, 2])
-            if found:
-                duplicate[row] = True
-                continue
-            if index < 0 or directory[index, _COUNT] == directory[index, _ROOM]:
-                return row
-            passed[row] = True
-            count = directory[index, _COUNT]
-            log = directory[index, _LOG]
-            put_word(log, 3 * count, high)
-            put_word(log, 3 * count + 1, low)
-            put_word(log, 3 * count + 2, np.uint64(time))
-            put_word(directory[index, _TABLE], slot, (mixes[ahead, 0] << _R32) | np.uint64(count + 1))
-            directory[index, _COUNT] = count + 1
     return times.size
 
 

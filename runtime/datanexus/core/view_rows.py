@@ -40,7 +40,7 @@ def by_pane(rows: ViewRows, pane_us: int, selected: Order | None = None) -> Iter
 
     Cost: one copy of the values; none when all rows are selected and lie in one pane or come in order of panes.
     """
-    times = np.ascontiguousarray(rows.event_time_us if selected is None else rows.event_time_us[selected])
+    times = np.ascontiguousarray(rows.event_time_us if selected is None else rows.event_time_us.take(selected))
     first, last = int(times.min()) // pane_us, int(times.max()) // pane_us
     if first == last:
         yield PaneRows(first * pane_us, rows if selected is None else _taken(rows, selected, rows.group), selected)
@@ -68,8 +68,8 @@ def _taken(rows: ViewRows, order: Order, group: tuple[pa.Array, ...]) -> ViewRow
         if given.values is not None and id(given.values) not in values:
             values[id(given.values)] = given.values.take(indices)
     return ViewRows(
-        event_time_us=rows.event_time_us[order],
-        key_hashes=rows.key_hashes[order],
+        event_time_us=rows.event_time_us.take(order),
+        key_hashes=rows.key_hashes.take(order, axis=0),
         group=group,
         inputs=tuple(
             AggregateInput(

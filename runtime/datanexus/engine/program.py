@@ -17,7 +17,7 @@ from datanexus.core.emission import Global, Hopping, KeyHashes, Session, Tumblin
 from datanexus.core.hashing import hash_rows
 from datanexus.core.key_groups import partition_of
 from datanexus.core.rejection import Rejection, Stage
-from datanexus.engine.evaluate.evaluator import compile_aggregate_input, compile_expression
+from datanexus.engine.evaluate.evaluator import AggregateEvaluator, compile_aggregate_input, compile_expression
 from datanexus.engine.evaluate.faults import Failure
 from datanexus.plan.expression import BoundExpression, columns_of
 from datanexus.plan.physical import (
@@ -58,7 +58,7 @@ class Program:
             (step, compile_expression(step.expression if isinstance(step, SetStep) else step.condition))
             for step in plan.steps
         ]
-        self._inputs = [[compile_aggregate_input(named.aggregate) for named in view.aggregates] for view in plan.views]
+        self._inputs, self._input_of = _compiled_inputs(plan)
         self._partition_key = [
             compile_expression(BoundExpression(text, root))
             for text, root in zip(plan.partition_key_text, plan.partition_key, strict=True)
@@ -93,18 +93,15 @@ class Program:
     def _aggregate_inputs(self, alive: "_Alive") -> list[tuple[AggregateInput, ...]]:
         """Inputs of all views; rows on which one of them fails are taken out and the rest is evaluated again."""
         while True:
-            inputs: list[tuple[AggregateInput, ...]] = []
-            failed: list[tuple[Sequence[Failure], str]] = []
-            for view, compiled in zip(self._plan.views, self._inputs, strict=True):
-                results = [evaluate(alive.batch) for evaluate in compiled]
-                inputs.append(tuple(AggregateInput(result.values, result.mask) for result in results))
-                failed += [
-                    (result.failures, named.aggregate.text)
-                    for named, result in zip(view.aggregates, results, strict=True)
-                    if result.failures
-                ]
+            results = [evaluate(alive.batch) for evaluate, _ in self._inputs]
+            failed = [
+                (result.failures, text)
+                for result, (_, text) in zip(results, self._inputs, strict=True)
+                if result.failures
+            ]
             if not failed:
-                return inputs
+                inputs = [AggregateInput(result.values, result.mask) for result in results]
+                return [tuple(inputs[number] for number in numbers) for numbers in self._input_of]
             alive.reject_first(failed)
 
     def _fingerprints(self, records: pa.RecordBatch, alive: "_Alive") -> KeyHashes | None:
@@ -225,6 +222,23 @@ def _window_spec(window: WindowPlan) -> WindowSpec:
             return Session(gap_us)
         case GlobalPlan(every_us=every_us):
             return Global(every_us)
+
+
+def _compiled_inputs(plan: PhysicalPlan) -> tuple[list[tuple[AggregateEvaluator, str]], list[list[int]]]:
+    """What the aggregates of all views take in, each with the text of the first of them; and for each view which its
+    aggregates take. Aggregates of the same argument and FILTER share theirs."""
+    compiled: list[tuple[AggregateEvaluator, str]] = []
+    numbers: dict[str, int] = {}
+    input_of: list[list[int]] = []
+    for view in plan.views:
+        input_of.append([])
+        for aggregate in (named.aggregate for named in view.aggregates):
+            content = repr((aggregate.argument, aggregate.filter))  # as 0.0 equals −0.0
+            if content not in numbers:
+                numbers[content] = len(compiled)
+                compiled.append((compile_aggregate_input(aggregate), aggregate.text))
+            input_of[-1].append(numbers[content])
+    return compiled, input_of
 
 
 def _view_rows(
