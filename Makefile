@@ -18,9 +18,11 @@ $(STAMP): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q $(VENV)/lib
 	touch $@
 
 $(KERNELS): $(STAMP) $(filter runtime/%,$(SOURCES))
+	$(BIN)/python -m compileall -q crds runtime operator
 	$(BIN)/python -m datanexus.engine.kernels
 	touch $@
 
