@@ -30,7 +30,7 @@ app = typer.Typer(
 )
 quarantine_app = typer.Typer(
     help="Records that were refused, kept with their raw bytes and the reason.",
-    short_help="List and show refused records.",
+    short_help="List, show, replay and purge refused records.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -39,6 +39,11 @@ app.add_typer(quarantine_app, name="quarantine")
 Files = Annotated[list[Path], typer.Argument(help="Pipeline files.", metavar="FILE", show_default=False)]
 Data = Annotated[Path, typer.Option("--data", help="The data folder.", metavar="DIR")]
 JsonLines = Annotated[bool, typer.Option("--json", help="Write messages and results as JSON lines.")]
+Record = Annotated[list[int] | None, typer.Option("--id", help="A record's id; may be given often.", metavar="ID")]
+All = Annotated[bool, typer.Option("--all", help="All records, of --stage and --reason where given.")]
+Stage = Annotated[str | None, typer.Option("--stage", help="Only of this stage.", metavar="STAGE")]
+Reason = Annotated[str | None, typer.Option("--reason", help="Only of this reason.", metavar="REASON")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")]
 Output = Annotated[ResultFormat, typer.Option("--output", "-o", help="How rows are written.")]
 
 
@@ -116,6 +121,14 @@ def up(
     raise typer.Exit(serving.up(files, data, listen, fresh=fresh, json_lines=json_lines))
 
 
+@app.command(short_help="Say how the pipelines of a data folder are.")
+def status(data: Data = DATA_DEFAULT, json_lines: JsonLines = False) -> None:
+    """Say how the pipelines of a data folder are: state, counts, watermark and what holds it."""
+    from datanexus.cli import status as status_command
+
+    raise typer.Exit(status_command.status(data, json_lines=json_lines))
+
+
 @app.command()
 def query(
     sql: Annotated[str, typer.Argument(help="One SELECT; a view is PIPELINE.VIEW.", metavar="SQL")],
@@ -156,6 +169,45 @@ def quarantine_show(
     from datanexus.cli import quarantine
 
     raise typer.Exit(quarantine.show_record(record, data, raw=raw, json_lines=json_lines))
+
+
+@quarantine_app.command("replay", short_help="Let refused records return.")
+def quarantine_replay(
+    pipeline: Annotated[str, typer.Argument(help="Of this pipeline.", metavar="PIPELINE", show_default=False)],
+    data: Data = DATA_DEFAULT,
+    record: Record = None,
+    everything: All = False,
+    stage: Stage = None,
+    reason: Reason = None,
+    fix: Annotated[
+        list[str] | None, typer.Option("--fix", help="The text to replay instead.", metavar="ID=TEXT")
+    ] = None,
+    dry_run: DryRun = False,
+    json_lines: JsonLines = False,
+) -> None:
+    """Let refused records return to a pipeline that is served, at their event time, once each."""
+    from datanexus.cli import quarantine
+
+    chosen = quarantine.Chosen(pipeline, record or (), everything, stage, reason)
+    raise typer.Exit(quarantine.replay_records(chosen, fix or (), data, dry_run=dry_run, json_lines=json_lines))
+
+
+@quarantine_app.command("purge", short_help="Delete refused records.")
+def quarantine_purge(
+    pipeline: Annotated[str, typer.Argument(help="Of this pipeline.", metavar="PIPELINE", show_default=False)],
+    data: Data = DATA_DEFAULT,
+    record: Record = None,
+    everything: All = False,
+    stage: Stage = None,
+    reason: Reason = None,
+    dry_run: DryRun = False,
+    json_lines: JsonLines = False,
+) -> None:
+    """Delete refused records of a pipeline that is served, for good."""
+    from datanexus.cli import quarantine
+
+    chosen = quarantine.Chosen(pipeline, record or (), everything, stage, reason)
+    raise typer.Exit(quarantine.purge_records(chosen, data, dry_run=dry_run, json_lines=json_lines))
 
 
 @app.command()
