@@ -13,12 +13,15 @@ import platform
 import sys
 from collections.abc import Callable, Sequence
 
+from tests.bench.http_report import http
+from tests.bench.latency_report import latency
 from tests.bench.measurements import Measurements
 from tests.bench.memory_report import resident_memory
 from tests.bench.peers_report import peers
 from tests.bench.process import FOLDER, ONE_THREAD, ROOT
 from tests.bench.report import Report
 from tests.bench.speed import speed, text
+from tests.bench.start_up import start_up
 
 REPORT = ROOT / "docs" / "benchmarks.md"
 FIGURES = ROOT / "build" / "bench.json"  # what `make acceptance` reads
@@ -26,6 +29,9 @@ PARTS: dict[str, Callable[[Measurements, Report], None]] = {
     "speed": speed,
     "peers": peers,
     "text": text,
+    "http": http,
+    "latency": latency,
+    "start-up": start_up,
     "memory": resident_memory,
 }
 

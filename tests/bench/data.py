@@ -4,6 +4,7 @@
 skewed over 10,000 auctions; event time runs at 2,000 records a second. The Arrow file has no broken records.
 """
 
+import datetime as dt
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from tests.bench.question import Bid
 
 SEED = 20260101
 RECORDS_PER_SECOND = 2_000
-START_MS = 1_735_689_600_000  # 2025-01-01T00:00:00Z
+START = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
+START_MS = int(START.timestamp()) * 1000
 AUCTIONS = 10_000
 BROKEN_SHARE = 0.001
 _CHUNK_LINES = 100_000

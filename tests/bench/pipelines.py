@@ -21,6 +21,34 @@ def text(pattern: str) -> Json:
 
 def bids(file: Path, file_format: Json, window: Json, dedup_key: Sequence[str]) -> dict[str, Any]:
     """File → record → exact de-duplication over 5 minutes → one window with four aggregates by auction."""
+    return _bids({"files": {"path": str(file), "format": file_format}}, "61s", window, dedup_key)
+
+
+def bids_by_http() -> dict[str, Any]:
+    """The same for records that come by HTTP. The delay has room for bodies that overtake each other."""
+    return _bids({"http": {}}, "65s", TUMBLING, ("event_id",))
+
+
+def prices_by_http(window_ms: int, delay_ms: int) -> dict[str, Any]:
+    """The latency benchmark: a window by item that closes many times a second."""
+    fields = [
+        {"name": "item", "type": "int64"},
+        {"name": "price", "type": "int64"},
+        {"name": "ts", "type": "timestamp", "formats": ["epochMicros"]},
+    ]
+    return _resource(
+        "prices",
+        {
+            "sources": [{"name": "prices", "http": {}}],
+            "record": {"fields": fields, "eventTime": "ts"},
+            "watermark": {"delay": f"{delay_ms}ms"},
+            "views": [_view("by_item", "item", {"tumbling": {"size": f"{window_ms}ms"}})],
+            "scale": {"partitions": 1},
+        },
+    )
+
+
+def _bids(source: Json, delay: str, window: Json, dedup_key: Sequence[str]) -> dict[str, Any]:
     fields = [
         {"name": "event_id", "type": "string"},
         {"name": "auction", "type": "int64"},
@@ -30,10 +58,10 @@ def bids(file: Path, file_format: Json, window: Json, dedup_key: Sequence[str]) 
     return _resource(
         "bids",
         {
-            "sources": [{"name": "bids", "files": {"path": str(file), "format": file_format}}],
+            "sources": [{"name": "bids", **source}],
             "record": {"fields": fields, "eventTime": "ts"},
             "dedup": {"key": list(dedup_key), "horizon": "5m"},
-            "watermark": {"delay": "61s"},
+            "watermark": {"delay": delay},
             "views": [_view("by_auction", "auction", window)],
             "scale": {"partitions": 1},
         },

@@ -32,9 +32,15 @@ def own_module(name: str, *arguments: object) -> list[str]:
 
 
 def child(command: list[str]) -> tuple[dict[str, Any], resource.struct_rusage]:
-    """Run a command to its end: its answer, the last line it prints, and what it used.
+    """Run a command to its end: its answer, the last line it prints, and what it used. Raises: ChildFailed."""
+    lines, usage = finished(command)
+    return json.loads(lines[-1]), usage
 
-    Raises: ChildFailed, with the end of what it said.
+
+def finished(command: list[str]) -> tuple[list[str], resource.struct_rusage]:
+    """Run a command to its end: the lines it printed and what it used.
+
+    Raises: ChildFailed, with the end of what it said, also when it printed nothing.
     """
     said = FOLDER / "child.log"
     read, write = os.pipe()
@@ -51,7 +57,7 @@ def child(command: list[str]) -> tuple[dict[str, Any], resource.struct_rusage]:
     if status or not lines:
         tail = "\n".join(said.read_text(errors="replace").splitlines()[-_SHOWN_LINES:])
         raise ChildFailed(f"{' '.join(command)}: status {os.waitstatus_to_exitcode(status)}\n{tail}")
-    return json.loads(lines[-1]), usage
+    return lines, usage
 
 
 def cpu_seconds(process_id: int) -> float:

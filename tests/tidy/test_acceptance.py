@@ -4,13 +4,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from tests.acceptance import PROMISES
-from tests.bench import memory_report, peers_report, speed
+from tests.bench import http_report, latency_report, memory_report, peers_report, speed, start_up
 
 ROOT = Path(__file__).parents[2]
-FIGURES = {bar.name for bar in (*speed.BARS, *speed.TEXT_BARS, *peers_report.BARS)} | {
-    memory_report.PEAK,
-    memory_report.SLOPE,
-}
+BARS = (*speed.BARS, *speed.TEXT_BARS, *peers_report.BARS, http_report.BAR)
+LIMITS = (latency_report.LIVE, latency_report.QUERY, start_up.FIRST, start_up.SECOND)
+FIGURES = {*(bar.name for bar in BARS), *(limit.name for limit in LIMITS), memory_report.PEAK, memory_report.SLOPE}
 
 
 def test_every_selector_matches_a_test_file() -> None:
