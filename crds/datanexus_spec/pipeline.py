@@ -56,16 +56,30 @@ class StdinSource(Element):
 
 
 class HttpSource(Element):
-    """Records that producers send by HTTP; each producer is one split."""
+    """Records that producers send by HTTP; all of a source are one split."""
 
     format: Format = Field(default_factory=lambda: Format.model_validate({"ndjson": {}}))
-    """How the records are written."""
-    token: SecretKey | None = None
+    """How CSV is written, where it is not written as usual. What a request carries, ndjson, json, csv or arrow, its
+    content type says."""
+    token: Annotated[SecretKey | None, NotYet("a producers' token")] = None
     """The bearer token that producers show."""
     body_bytes_max: Annotated[Count, Field(ge=1024, le=1 << 30)] = 16 << 20
     """The largest request."""
     repeat_window: PositivePeriod = Duration(86_400_000_000)
     """How long an Idempotency-Key is remembered."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.format) || !(has(self.format.text) || has(self.format.parquet))",
+            "format must be ndjson, json, csv or arrow",
+        ),
+    )
+
+    @classmethod
+    def findings(cls, given: Mapping[str, Any]) -> Iterator[Finding]:
+        for kind in ("text", "parquet"):
+            if member(given.get("format"), kind) is not None:
+                yield Finding(("format", kind), f"the format {kind}", "ndjson, json, csv or arrow")
 
 
 class ConnectorRef(Element):
@@ -84,7 +98,7 @@ class PipelineSource(Element):
     """Files."""
     stdin: StdinSource | None = None
     """Standard input."""
-    http: Annotated[HttpSource | None, NotYet("the http source")] = None
+    http: HttpSource | None = None
     """HTTP."""
     connector_ref: Annotated[ConnectorRef | None, NotYet("a source by connectorRef")] = None
     """A Connector."""

@@ -66,6 +66,32 @@ def logged_stdin() -> Subject:
     return Subject(lambda: StdinSource("in", Format.model_validate({"ndjson": {}}), log, -1), len(LINES))
 
 
+def http() -> Subject:
+    """Bodies of every kind; each begins where the one before ended."""
+    log = MemoryLog()
+    stream = pa.BufferOutputStream()
+    with pa.ipc.new_stream(stream, columns().schema) as writer:
+        writer.write_table(columns().slice(0, 600), max_chunksize=100)
+    csv = b"n,text\r\n" + b"".join(b'%d,"two\nlines"\r\n' % index for index in range(600))
+    bodies = [
+        (b"".join(line + b"\n" for line in LINES[:600]), "ndjson", None),
+        (csv, "csv", None),
+        (b"[" + b",".join(LINES[600:1200]) + b"]\n\n", "json", None),
+        (stream.getvalue().to_pybytes(), "arrow", 1_000_000),
+        (b"\n", "ndjson", None),
+        (b"".join(line + b"\n" for line in LINES[1200:1800])[:-1], "ndjson", None),
+        (b"a\n", "csv", None),
+    ]
+
+    async def fill() -> None:
+        for body, framing, extent in bodies:
+            await log.append("in", NewEntry("in/http", body, framing, extent=extent))
+
+    asyncio.run(fill())
+    given = PipelineSource.model_validate({"name": "in", "http": {}})
+    return Subject(lambda: open_source(given, Path(), log, follow=True), 3000)
+
+
 def generator() -> Subject:
     log = MemoryLog()
     spec = {"seed": 7, "rows": 3000, "disorder": "5s", "duplicates": 0.1, "fields": FIELDS}
@@ -76,7 +102,7 @@ def generator() -> Subject:
 @pytest.fixture(
     params=[
         *("memory", "plain", "several", "gzip", "members", "zstd", "csv", "json"),
-        *("arrow", "stream", "parquet", "stdin", "generator"),
+        *("arrow", "stream", "parquet", "stdin", "generator", "http"),
     ]
 )
 def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Subject:
@@ -85,8 +111,8 @@ def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Subject:
         return Subject(lambda: MemorySource({"in/a": LINES[:2000], "in/b": LINES[2000:]}), len(LINES))
     if kind == "stdin":
         return logged_stdin()
-    if kind == "generator":
-        return generator()
+    if kind in ("generator", "http"):
+        return generator() if kind == "generator" else http()
     return file_subject(kind, tmp_path)
 
 

@@ -16,6 +16,8 @@ def source_text(source: PipelineSource) -> str:
         return f"files {source.files.path} as {format_text(source.files.format)}"
     if source.stdin is not None:
         return f"standard input as {format_text(source.stdin.format)}"
+    if source.http is not None:
+        return f"http, at most {source.http.body_bytes_max:,} bytes a request"
     return source_kind(source)
 
 

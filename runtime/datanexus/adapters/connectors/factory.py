@@ -5,6 +5,7 @@ from pathlib import Path
 from datanexus.adapters.connectors.file_sink import FileSink
 from datanexus.adapters.connectors.files import open_files
 from datanexus.adapters.connectors.generator import open_generator
+from datanexus.adapters.connectors.http_source import open_http
 from datanexus.adapters.connectors.stdin import open_stdin
 from datanexus.plan.physical import SinkPlan
 from datanexus.ports.log import Log
@@ -21,6 +22,8 @@ def open_source(source: PipelineSource, base: Path, log: Log, *, follow: bool = 
         return open_files(source.name, source.files.path, source.files.format, base)
     if source.stdin is not None:
         return open_stdin(source.name, source.stdin.format, log)
+    if source.http is not None:
+        return open_http(source.name, source.http, log)
     if source.generator is not None:
         return open_generator(source.name, source.generator, log)
     raise AssertionError(f"source {source.name}: validation lets no other kind through")
