@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PROGRAMS = {"postgres": "postgresql"}  # program → Debian package
+PROGRAMS = {"postgres": "postgresql", "chromium": "chromium", "npm": "npm"}  # program → Debian package
 _COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?)\b")
 
 
