@@ -179,7 +179,7 @@ export class TimeChart {
     const [before, middle, after] = this.reading.children;
     setText(before, `${lead} `);
     setText(middle, window);
-    setText(after, ` UTC, ${state}`);
+    setText(after, ` UTC, ${state === "open" ? "open: late records may still change it" : "final"}`);
     this.#legend(model, at);
     setAttribute(this.plot, "aria-valuemin", 0);
     setAttribute(this.plot, "aria-valuemax", Math.max(model.starts.length - 1, 0));

@@ -15,7 +15,7 @@ const TITLE_WIDTH = 7.7; // of a character
 const DETAIL_WIDTH = 7.1;
 const WIDE = 320;
 const NARROW = 190;
-const LEAST = 150; // narrower than that it scrolls
+const LEAST = 136; // narrower than that it scrolls
 const LINES_MAX = 14;
 
 /** Nodes of known size and edges → {width, height, nodes: [{…, x, y}], edges: [[x1, y1, x2, y2, isLong]]}. */

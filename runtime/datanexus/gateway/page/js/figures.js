@@ -50,15 +50,16 @@ export class PipelineFigures {
     const { rates, counters } = status;
     this.in.show(short(rates.in_per_s), "/s");
     this.in.spark.push(rates.in_per_s);
-    this.passed.show(short(rates.passed_per_s), "/s", `${count(counters.passed)} of ${count(counters.in)}`);
+    this.passed.show(short(rates.passed_per_s), "/s", `${count(counters.passed ?? 0)} of ${count(counters.in ?? 0)}`);
     const bad = counters.quarantined ?? 0;
-    this.quarantined.show(short(bad), "", bad ? `${share(bad, counters.in)} of all, ${short(rates.quarantined_per_s)} /s now` : "none so far", bad ? "warn" : "");
+    this.quarantined.show(short(bad), "", bad ? `${share(bad, counters.in)}, ${short(rates.quarantined_per_s)}/s now` : "none so far", bad ? "warn" : "");
     this.#lag(status);
     this.#watermark(status);
     this.state.show(bytes(status.state_bytes), "", status.log_bytes === null || status.log_bytes === undefined ? "" : `log ${bytes(status.log_bytes)}`);
     this.cut.show(status.cut_ms === null || status.cut_ms === undefined ? "–" : short(Math.round(status.cut_ms * 10) / 10), "ms", `cut ${count(status.seq)}`);
     setText(this.holderName, status.holder ? `Watermark held by ${status.holder}` : "Watermark");
-    const text = `: ${status.watermark_reason || "no record has moved it yet"}`;
+    const reason = status.watermark_reason || "no record has moved it yet";
+    const text = `: ${status.holder && /^(is|has|was)\b/.test(reason) ? "it " : ""}${reason}`;
     if (this.holderText.data !== text) this.holderText.data = text;
     setAttribute(this.holder, "title", `${this.holderName.textContent}${text}`);
   }

@@ -13,7 +13,7 @@ const BOTTOM = 46;
 export function showLateness(panel, { name, signal }) {
   const space = h("div", { class: "live" }, loading("the late-data histogram"));
   panel.replaceChildren(h("section", { class: "panel", "aria-label": "Late data" },
-    h("div", { class: "panel-head" }, h("h2", { text: "How far records came behind the latest one" }), h("span", { class: "note", text: "logarithmic, both ways" })),
+    h("div", { class: "panel-head" }, h("h2", { text: "How far records came behind the latest one" }), h("span", { class: "note", text: "counts on a logarithmic scale" })),
     h("div", { class: "panel-body" }, space)));
   let shown = null;
   poll((inner) => get(pipelinePath(name, "/lateness"), inner), {
@@ -68,7 +68,8 @@ class Histogram {
   }
 
   #draw() {
-    const { buckets, delay_s: delay, recommended_delay_s: advised } = this.#found;
+    const { delay_s: delay, recommended_delay_s: advised } = this.#found;
+    const buckets = this.#buckets();
     const width = this.plot.clientWidth;
     if (!width) return;
     const step = width / buckets.length;
@@ -76,7 +77,7 @@ class Histogram {
     const high = Math.log10(Math.max(...buckets.map((bucket) => bucket.records), 1) + 1);
     const parts = buckets.flatMap((bucket, at) => {
       const size = bucket.records ? Math.max(((bottom - TOP) * Math.log10(bucket.records + 1)) / high, 2) : 0;
-      const look = bucket.up_to_s === null || bucket.up_to_s > delay ? "late-bar beyond" : "late-bar";
+      const look = at > 0 && buckets[at - 1].up_to_s >= delay ? "late-bar beyond" : "late-bar";
       const x = at * step;
       const isLabelled = step > 46 || at % Math.ceil(46 / step) === 0;
       return [
@@ -94,9 +95,17 @@ class Histogram {
     this.svg.replaceChildren(...parts);
   }
 
+  /** Buckets up to the last one that holds a record or a marker. */
+  #buckets() {
+    const { buckets, delay_s: delay, recommended_delay_s: advised } = this.#found;
+    const reach = Math.max(delay ?? 0, advised ?? 0);
+    const last = buckets.findLastIndex((bucket, at) => bucket.records > 0 || (at > 0 && buckets[at - 1].up_to_s < reach));
+    return buckets.slice(0, Math.min(Math.max(last + 2, 6), buckets.length));
+  }
+
   /** Where a delay lies among the buckets: the part of a bucket by the logarithm. */
   #place(seconds, step) {
-    const { buckets } = this.#found;
+    const buckets = this.#buckets();
     let low = 0;
     for (let at = 0; at < buckets.length; at += 1) {
       const high = buckets[at].up_to_s;

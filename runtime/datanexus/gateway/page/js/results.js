@@ -12,6 +12,7 @@ import { Table } from "./table.js";
 const WINDOW_CHOICES = [24, 60, 120, 240];
 const STREAM_WINDOWS = 240;
 const REDRAW_MS = 250; // the eye needs no more, and a burst of changes costs one drawing
+const SETTLE_MS = 1000; // when only the watermark moved: rows may have become final
 
 export function showResults(panel, { name, status, argument, signal }) {
   const view = status.views.find((one) => one.name === argument) ?? status.views[0];
@@ -33,6 +34,7 @@ export function showResults(panel, { name, status, argument, signal }) {
 class Results {
   #changed = new Set();
   #timer = 0;
+  #canHasten = false; // a drawing is planned that a change of rows brings forward
   #slots = new Slots();
   #columnsOf = "";
 
@@ -59,10 +61,18 @@ class Results {
   take(changed) {
     this.trouble.hidden = true;
     for (const key of changed) this.#changed.add(key);
-    this.#timer ||= setTimeout(() => {
+    if (this.#canHasten && changed.size) this.#plan(REDRAW_MS);
+    else if (!this.#timer) this.#plan(changed.size || !this.chart ? REDRAW_MS : SETTLE_MS);
+  }
+
+  #plan(wait) {
+    clearTimeout(this.#timer);
+    this.#canHasten = wait === SETTLE_MS;
+    this.#timer = setTimeout(() => {
       this.#timer = 0;
+      this.#canHasten = false;
       this.#draw();
-    }, REDRAW_MS);
+    }, wait);
   }
 
   fail(problem) {
