@@ -1,7 +1,7 @@
 """Resource files → resources, or every problem in them at once, each with its path, line and column."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -15,6 +15,8 @@ from datanexus_spec.names import nearest
 from datanexus_spec.position import Loc, Origin, loc_from_path, path_from_loc
 from datanexus_spec.salvage import mended
 from datanexus_spec.yaml_text import Document, YamlText
+
+Part = TypeVar("Part", bound=Element)
 
 _ROUNDS_MAX = 4  # each finds what stood under misspelt names of the one before
 _BOUNDS = {
@@ -58,6 +60,26 @@ def parse_documents(text: str, file: str, environment: Mapping[str, str]) -> tup
     if problems:
         raise InvalidDocuments(in_order(problems), tuple(resources))
     return tuple(resources)
+
+
+def parse_element(kind: type[Part], text: str, file: str, environment: Mapping[str, str]) -> tuple[Part, Origin]:
+    """Read a file that holds one part and is no resource; also where what in it stands.
+
+    Raises: InvalidSpec with all problems of the file, in its order.
+    """
+    reader = YamlText(file, text, environment)
+    documents = list(reader.documents())
+    problems = list(reader.problems)
+    if not problems and len(documents) != 1:
+        problems.append(Problem(file, "", 0, 0, f"{len(documents)} documents", "one"))
+    if problems:
+        raise InvalidSpec(in_order(problems))
+    (document,) = documents
+    origin = Origin(file, text, document.values, document.keys)
+    try:
+        return kind.model_validate(document.value), origin
+    except ValidationError as error:
+        raise InvalidSpec(in_order(_problems(kind, error.errors(include_url=False), origin))) from None
 
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:

@@ -79,6 +79,17 @@ def explain(files: Files, json_lines: JsonLines = False) -> None:
     raise typer.Exit(planning.explain(files, json_lines=json_lines))
 
 
+@app.command("test", short_help="Run the cases of test files.")
+def run_cases(
+    files: Annotated[list[Path], typer.Argument(help="Test files.", metavar="FILE", show_default=False)],
+    json_lines: JsonLines = False,
+) -> None:
+    """Run a pipeline over the input of each case, and compare its rows with those that are expected."""
+    from datanexus.cli import testing
+
+    raise typer.Exit(testing.run_cases(files, json_lines=json_lines))
+
+
 @app.command(short_help="Say what a changed pipeline file means.")
 def plan(
     old: Annotated[Path, typer.Argument(help="The file as it runs.", metavar="OLD", show_default=False)],
