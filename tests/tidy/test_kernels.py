@@ -1,9 +1,7 @@
-"""Kernels are declared where the compiler looks for them, and what needs Numba is loaded by the compiler alone."""
+"""What needs Numba is loaded by the compiler alone."""
 
 import ast
 from pathlib import Path
-
-from datanexus.engine import kernels
 
 ROOT = Path(__file__).parents[2]
 RUNTIME = ROOT / "runtime"
@@ -34,8 +32,3 @@ def test_numba_is_imported_only_by_the_compiler_and_by_instructions() -> None:
 def test_what_needs_numba_is_imported_by_nothing() -> None:
     lazy = {name for name in imported() if name in COMPILER or name.endswith("_instructions")}
     assert {} == {name: modules & lazy for name, modules in imported().items() if modules & lazy}
-
-
-def test_kernels_are_declared_where_the_compiler_looks_for_them() -> None:
-    declaring = {name for name, modules in imported().items() if "datanexus.core.kernel" in modules}
-    assert set() == {name for name in declaring if not name.startswith(kernels.PACKAGES)}

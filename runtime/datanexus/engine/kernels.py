@@ -9,7 +9,6 @@ that declares it instead, and running loads Numba.
 import argparse
 import importlib
 import os
-import pkgutil
 import platform
 import subprocess
 import sys
@@ -22,8 +21,6 @@ from typing import Any
 
 import datanexus
 from datanexus.core import kernel
-
-PACKAGES = ("datanexus.core", "datanexus.engine")  # that may have kernels
 
 # LLVM's name of the processor each module is compiled for, by system and machine.
 _PROCESSORS: Mapping[tuple[str, str], Mapping[str, str]] = {
@@ -46,24 +43,19 @@ def compiled_path(module: str) -> Path:
 
 
 def load_all() -> int:
-    """Import all modules that may declare kernels; returns how many."""
-    chosen = [
-        module.name
-        for package in PACKAGES
-        for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}.")
-        if module.name not in kernel.COMPILED_MODULES.values()
-    ]
-    for name in chosen:
-        importlib.import_module(name)
+    """Import all modules that may declare kernels, which they cannot without importing how; returns how many."""
+    root = Path(datanexus.__file__).parent
+    chosen = [path for path in sorted(root.rglob("*.py")) if "datanexus.core.kernel import" in path.read_text()]
+    for path in chosen:
+        importlib.import_module(".".join(path.relative_to(root.parent).with_suffix("").parts))
     return len(chosen)
 
 
 def remove_cached() -> None:
     """Delete the kernels that were compiled one by one, whose modules may be long gone."""
-    for folder in datanexus.__path__:
-        for pattern in ("*.nbi", "*.nbc"):
-            for file in Path(folder).rglob(pattern):
-                file.unlink()
+    for pattern in ("*.nbi", "*.nbc"):
+        for file in Path(datanexus.__file__).parent.rglob(pattern):
+            file.unlink()
 
 
 def missing(module: str) -> set[str]:
