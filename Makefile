@@ -45,8 +45,8 @@ test: lint       ## everything; installs the servers that are missing
 soak: install    ## the large matrices in full
 	DATANEXUS_SOAK=1 $(BIN)/python -m tests.run
 
-bench: install   ## every figure beside its peer's, in one run
-	$(BIN)/python -m tests.bench
+bench: install   ## every figure beside its peer's, in one run, into docs/benchmarks.md; PARTS="speed peers": only these
+	$(BIN)/python -m tests.bench $(if $(PARTS),--only $(PARTS),--write)
 
 acceptance: install ## every promise, the test or benchmark that shows it, its last result
 	$(BIN)/python -m tests.acceptance
