@@ -4,11 +4,13 @@ What a pipeline counts is read when it is asked for; what only the gateway sees 
 """
 
 from collections.abc import Iterator
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client import CollectorRegistry, Counter, disable_created_metrics, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
+    HistogramMetricFamily,
     Metric,
 )
 from prometheus_client.registry import Collector
@@ -16,6 +18,7 @@ from prometheus_client.registry import Collector
 from datanexus.core.emission import NO_WATERMARK
 from datanexus.engine.ingest import IngestAnswer
 from datanexus.engine.service import Services
+from datanexus.engine.status import CUT_BOUNDS_S, CutTimes
 from datanexus.gateway.instants import now_us
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -56,6 +59,8 @@ class Metrics:
     """All metrics of the process."""
 
     def __init__(self, services: Services) -> None:
+        # Because: nobody asks for the age of each counter, a series of its own
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self.ingest = IngestMetrics(self._registry)
         self._registry.register(_PipelineCollector(services))
@@ -81,6 +86,7 @@ class _PipelineCollector(Collector):
         cuts = CounterMetricFamily("datanexus_cuts", "Cuts committed.", labels=["pipeline"])
         state = _gauge("datanexus_state_bytes", "Memory of windows and of what de-duplication remembers.")
         logged = _gauge("datanexus_log_bytes", "Bytes of the log that were not trimmed.")
+        cut_times = HistogramMetricFamily("datanexus_cut_seconds", "What cuts cost.", labels=["pipeline"])
         behind = _gauge("datanexus_snapshot_cuts_behind", "Cuts since the last snapshot.")
         for name, service in sorted(self._services.pipelines.items()):
             report = service.report()
@@ -93,7 +99,8 @@ class _PipelineCollector(Collector):
             state.add_metric([name], report.state_bytes)
             logged.add_metric([name], service.storage.log.nbytes)
             behind.add_metric([name], report.seq - report.snapshot_seq)
-        yield from (records, viewed, lag, running, cuts, state, logged, behind)
+            cut_times.add_metric([name], _buckets(service.cut_times), service.cut_times.seconds)
+        yield from (records, viewed, lag, running, cuts, cut_times, state, logged, behind)
 
 
 def _add_counter(
@@ -104,6 +111,11 @@ def _add_counter(
         return
     view, _, outcome = key.removeprefix("view.").rpartition(".")
     viewed.add_metric([pipeline, view, outcome], count)
+
+
+def _buckets(times: CutTimes) -> list[tuple[str, float]]:
+    bounds = [*map(str, CUT_BOUNDS_S), "+Inf"]
+    return list(zip(bounds, accumulate(times.counts), strict=True))
 
 
 def _gauge(name: str, text: str) -> GaugeMetricFamily:

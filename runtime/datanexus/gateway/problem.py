@@ -16,6 +16,7 @@ PROBLEM_MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1  # for what is full at this moment: it empties with the next commits
 _TYPE = "urn:datanexus:problem:"
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_STATUSES = {"IdempotencyKeyReused": 422, "TooManyRejections": 422, "BodyTooLarge": 413, "QueryTimeout": 422}
 _NOT_THERE = ("NoSuch", "NoData")  # reasons that begin so are about something that does not exist
 
 
@@ -91,7 +92,7 @@ def of_status(status: int, detail: str, headers: tuple[tuple[str, str], ...] = (
 
 def _status(error: DataNexusError) -> int:
     if isinstance(error, InvalidInput):
-        return 404 if error.reason.startswith(_NOT_THERE) else 400
+        return 404 if error.reason.startswith(_NOT_THERE) else _STATUSES.get(error.reason, 400)
     if isinstance(error, Incompatible):
         return 409
     if isinstance(error, Unavailable | Conflict):
