@@ -87,8 +87,8 @@ class Accumulator(Protocol):
     @property
     def size(self) -> int: ...
 
-    def resize(self, size: int) -> None:
-        """Grow to `size` slots; amortised O(1) a slot. Never shrinks."""
+    def resize(self, size: int, room: int = 0) -> None:
+        """Grow to `size` slots; amortised O(1) a slot. Never shrinks. `room`: how many are expected in the end."""
         ...
 
     def update(self, slots: Slots, given: AggregateInput, event_time_us: Times) -> None:

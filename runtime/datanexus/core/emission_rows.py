@@ -74,7 +74,7 @@ class RowWriter:
         """Rows of some groups, in the order given. Groups and aggregates are at slots of their own, n of each."""
         keys, key_slots = groups
         states, slots = aggregates
-        hashes = keys.hashes[key_slots]
+        hashes = keys.hashes.take(key_slots, axis=0)
         columns = [
             *_bounds(bounds, len(slots)),
             *keys.values(key_slots),

@@ -15,7 +15,8 @@ from datanexus.core.emission import KeyHashes
 from datanexus.core.kernel import I64_OUT, U64_2D, U64_2D_OUT, U64_OUT, kernel
 
 ABSENT = -1  # the slot of a key that is not there
-_PLACES_MIN = 16
+_ROOM_MIN = 9
+_USUAL_FROM = 16  # an index with this part of the keys it usually gets is given room for all of them
 _LOAD_NUMERATOR, _LOAD_DENOMINATOR = 6, 10  # at most 60 % full
 
 _TAG_MASK = np.uint64(0xFFFFFFFF00000000)
@@ -29,12 +30,14 @@ _UPSERT = types.UniTuple(types.int64, 2)(
 class KeyIndex:
     """Slots by key hash. `size` keys; slot i belongs to hashes[i]."""
 
-    __slots__ = ("_hashes", "_places", "size")
+    __slots__ = ("_hashes", "_places", "_usual", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, usual: int = 0) -> None:
+        """`usual`: how many keys are expected; room is made for them once there are some."""
         self.size = 0
-        self._places = np.zeros(_PLACES_MIN, np.uint64)
-        self._hashes: KeyHashes = np.empty((_PLACES_MIN * _LOAD_NUMERATOR // _LOAD_DENOMINATOR, 2), np.uint64)
+        self._usual = usual
+        self._places = np.zeros(_places_for(_ROOM_MIN), np.uint64)
+        self._hashes: KeyHashes = np.empty((_ROOM_MIN, 2), np.uint64)
 
     @property
     def hashes(self) -> KeyHashes:
@@ -56,13 +59,23 @@ class KeyIndex:
         while row < len(hashes):
             self.size, row = _upsert(self._places, self._hashes, before, self.size, hashes, row, slots, fresh)
             if row < len(hashes):
-                self._grow()
+                self.reserve(self._next_room())
         return slots, fresh[: self.size - before]
 
-    def reserve(self, size: int) -> None:
-        """Let `size` keys fit in all."""
-        while self._capacity < size:
-            self._grow()
+    @property
+    def room(self) -> int:
+        """How many keys fit."""
+        return len(self._hashes)
+
+    def reserve(self, room: int) -> None:
+        """Let `room` keys fit in all."""
+        if room <= self.room:
+            return
+        self._places = np.zeros(_places_for(room), np.uint64)
+        _enter(self._places, self._hashes, self.size)
+        hashes = np.empty((room, 2), np.uint64)
+        hashes[: self.size] = self.hashes
+        self._hashes = hashes
 
     def find(self, hashes: KeyHashes) -> Slots:
         """The slot of each of n keys, ABSENT where there is none."""
@@ -70,17 +83,13 @@ class KeyIndex:
         _find(self._places, self._hashes, hashes, slots)
         return slots
 
-    @property
-    def _capacity(self) -> int:
-        return len(self._hashes)
+    def _next_room(self) -> int:
+        return self._usual if self.room < self._usual <= _USUAL_FROM * self.room else 2 * self.room
 
-    def _grow(self) -> None:
-        """Twice the places, and as many hashes as they may lead to."""
-        self._places = np.zeros(2 * len(self._places), np.uint64)
-        _enter(self._places, self._hashes, self.size)
-        hashes = np.empty((len(self._places) * _LOAD_NUMERATOR // _LOAD_DENOMINATOR, 2), np.uint64)
-        hashes[: self.size] = self.hashes
-        self._hashes = hashes
+
+def _places_for(room: int) -> int:
+    """The least power of two of which these keys fill no more than 60 %."""
+    return 1 << (room * _LOAD_DENOMINATOR // _LOAD_NUMERATOR).bit_length()
 
 
 @kernel(_UPSERT)

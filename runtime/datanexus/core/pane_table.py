@@ -38,8 +38,8 @@ class Groups:
 
     __slots__ = ("_chunks", "_index", "_types")
 
-    def __init__(self, spec: ViewSpec) -> None:
-        self._index = KeyIndex()
+    def __init__(self, spec: ViewSpec, usual: int = 0) -> None:
+        self._index = KeyIndex(usual)
         self._types = tuple(data_type for _, data_type in spec.group_by)
         self._chunks: tuple[list[pa.Array], ...] = tuple([] for _ in self._types)
 
@@ -73,6 +73,11 @@ class Groups:
     def find(self, hashes: KeyHashes) -> Slots:
         """The slot of each of n keys; ABSENT where there is none."""
         return self._index.find(np.ascontiguousarray(hashes))
+
+    @property
+    def room(self) -> int:
+        """How many groups fit."""
+        return self._index.room
 
     def reserve(self, size: int) -> None:
         """Let `size` groups fit in all."""
@@ -117,11 +122,11 @@ class Aggregates:
     def nbytes(self) -> int:
         return sum(part.nbytes for part in self._parts)
 
-    def resize(self, size: int) -> None:
-        """Grow to `size` slots."""
+    def resize(self, size: int, room: int = 0) -> None:
+        """Grow to `size` slots. `room`: how many are expected in the end."""
         if size > self.size:
             for part in self._parts:
-                part.resize(size)
+                part.resize(size, room)
             self.size = size
 
     def update(self, slots: Slots, inputs: Sequence[AggregateInput], event_time_us: Times) -> None:
@@ -168,9 +173,10 @@ class PaneTable:
 
     __slots__ = ("_spec", "aggregates", "groups")
 
-    def __init__(self, spec: ViewSpec) -> None:
+    def __init__(self, spec: ViewSpec, usual: int = 0) -> None:
+        """`usual`: how many groups are expected; room is made for them once there are some."""
         self._spec = spec
-        self.groups = Groups(spec)
+        self.groups = Groups(spec, usual)
         self.aggregates = Aggregates(spec)
 
     @classmethod
@@ -197,7 +203,7 @@ class PaneTable:
     def add(self, rows: ViewRows, origin: Slots | None = None) -> Slots:
         """Fold rows in; their slots. `origin`: see Groups.upsert."""
         slots = self.groups.upsert(rows.key_hashes, rows.group, origin)
-        self.aggregates.resize(self.size)
+        self.aggregates.resize(self.size, self.groups.room)
         self.aggregates.update(slots, rows.inputs, rows.event_time_us)
         return slots
 
@@ -208,17 +214,17 @@ class PaneTable:
             other_slots = np.arange(other.size)
             slots = self.groups.upsert(other.hashes, other.groups.columns())
         else:
-            slots = self.groups.upsert(other.hashes[other_slots], other.groups.columns(), other_slots)
-        self.aggregates.resize(self.size)
+            slots = self.groups.upsert(other.hashes.take(other_slots, axis=0), other.groups.columns(), other_slots)
+        self.aggregates.resize(self.size, self.groups.room)
         self.aggregates.merge(slots, other.aggregates, other_slots)
         return slots
 
     def contents(self, slots: Slots | None = None) -> Batches:
         """What is to be stored of some slots (None: all), in the order of key hashes."""
         chosen = np.arange(self.size) if slots is None else slots
-        chosen = chosen[key_order(self.hashes[chosen])]
+        chosen = chosen[key_order(self.hashes.take(chosen, axis=0))]
         return {
-            _KEYS: keys_batch(self._spec, self.hashes[chosen], self.groups.values(chosen)),
+            _KEYS: keys_batch(self._spec, self.hashes.take(chosen, axis=0), self.groups.values(chosen)),
             **self.aggregates.contents(chosen),
         }
 

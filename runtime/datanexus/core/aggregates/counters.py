@@ -67,7 +67,7 @@ class Counter:
     def size(self) -> int:
         return self._size
 
-    def resize(self, size: int) -> None:
+    def resize(self, size: int, room: int = 0) -> None:
         self._size = max(size, self._size)
 
     def update(self, slots: Slots, given: AggregateInput, event_time_us: Times) -> None:

@@ -83,8 +83,8 @@ class Distinct:
     def size(self) -> int:
         return self._rows.size
 
-    def resize(self, size: int) -> None:
-        self._rows.resize(size)
+    def resize(self, size: int, room: int = 0) -> None:
+        self._rows.resize(size, room)
 
     def update(self, slots: Slots, given: AggregateInput, event_time_us: Times) -> None:
         marks = np.empty(len(slots), dtype=np.int64)

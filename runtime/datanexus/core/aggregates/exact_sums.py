@@ -48,7 +48,7 @@ class ExactSum(RowAccumulator):
         _add_rows(self.rows.words, slots, other.rows.words, other_slots, self.limbs)
 
     def finish(self, slots: Slots, context: FinishContext) -> pa.Array:
-        rows = self.rows.words[slots]
+        rows = self.rows.words.take(slots, axis=0)
         if self._spec.function == "avg":
             return _average(rows, self._spec.input_type)
         valid = rows[:, 0] > 0

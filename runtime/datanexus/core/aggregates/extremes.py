@@ -42,7 +42,7 @@ class Extreme(RowAccumulator):
         _extreme(self.rows.words, slots, words, seen != 0, self._greatest, False)
 
     def finish(self, slots: Slots, context: FinishContext) -> pa.Array:
-        rows = self.rows.words[slots]
+        rows = self.rows.words.take(slots, axis=0)
         return arrow_values.from_words(self._spec.output_type, rows[:, 1], rows[:, 0] != 0)
 
 
@@ -67,7 +67,7 @@ class DecimalExtreme(RowAccumulator):
         _decimal_extreme(self.rows.words, slots, values, seen != 0, self._greatest)
 
     def finish(self, slots: Slots, context: FinishContext) -> pa.Array:
-        rows = self.rows.words[slots]
+        rows = self.rows.words.take(slots, axis=0)
         return arrow_values.from_decimal_words(self._spec.output_type, rows[:, 1], rows[:, 2], rows[:, 0] != 0)
 
 
@@ -94,7 +94,7 @@ class Edge(RowAccumulator):
         _edge(self.rows.words, slots, times, words, seen != 0, self._latest, False)
 
     def finish(self, slots: Slots, context: FinishContext) -> pa.Array:
-        rows = self.rows.words[slots]
+        rows = self.rows.words.take(slots, axis=0)
         return arrow_values.from_words(self._spec.output_type, rows[:, 2], rows[:, 0] != 0)
 
 
@@ -119,13 +119,13 @@ class DecimalEdge(RowAccumulator):
         _decimal_edge(self.rows.words, slots, times, values, seen != 0, self._latest)
 
     def finish(self, slots: Slots, context: FinishContext) -> pa.Array:
-        rows = self.rows.words[slots]
+        rows = self.rows.words.take(slots, axis=0)
         return arrow_values.from_decimal_words(self._spec.output_type, rows[:, 2], rows[:, 3], rows[:, 0] != 0)
 
 
 def _columns(rows: SlotRows, slots: Slots) -> list[Words]:
     """The words of some slots, each as a contiguous array."""
-    return [np.ascontiguousarray(column) for column in rows.words[slots].T]
+    return [np.ascontiguousarray(column) for column in rows.words.take(slots, axis=0).T]
 
 
 _EXTREME = [types.void(I64_2D_OUT, I64, values, BOOLS, types.boolean, types.boolean) for values in (I64, I32)]

@@ -50,8 +50,8 @@ class FloatSum:
     def size(self) -> int:
         return self._sums.rows.size
 
-    def resize(self, size: int) -> None:
-        self._sums.rows.resize(size)
+    def resize(self, size: int, room: int = 0) -> None:
+        self._sums.rows.resize(size, room)
 
     def update(self, slots: Slots, given: AggregateInput, event_time_us: Times) -> None:
         self._sums.add(slots, _bits(given.values), arrow_values.rows_to_keep(given))
@@ -103,9 +103,9 @@ class Variance:
     def size(self) -> int:
         return self._sums.rows.size
 
-    def resize(self, size: int) -> None:
-        self._sums.rows.resize(size)
-        self._squares.rows.resize(size)
+    def resize(self, size: int, room: int = 0) -> None:
+        self._sums.rows.resize(size, room)
+        self._squares.rows.resize(size, room)
 
     def update(self, slots: Slots, given: AggregateInput, event_time_us: Times) -> None:
         bits, keep = _bits(given.values), arrow_values.rows_to_keep(given)

@@ -81,8 +81,8 @@ class Quantile:
     def size(self) -> int:
         return self._rows.size
 
-    def resize(self, size: int) -> None:
-        self._rows.resize(size)
+    def resize(self, size: int, room: int = 0) -> None:
+        self._rows.resize(size, room)
 
     def update(self, slots: Slots, given: AggregateInput, event_time_us: Times) -> None:
         bits, keep = float_values.floats(given.values).view(np.int64), arrow_values.rows_to_keep(given)

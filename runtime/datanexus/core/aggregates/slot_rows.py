@@ -27,20 +27,21 @@ class SlotRows:
         self.words = np.empty((0, len(empty)), dtype=np.int64)
         self.size = 0
 
-    def resize(self, size: int) -> None:
-        """Add empty rows up to `size`; by half the room at least, so amortised O(1) a row."""
+    def resize(self, size: int, room: int = 0) -> None:
+        """Add empty rows up to `size`; by half the room at least, or to `room`, so amortised O(1) a row."""
         if size <= self.size:
             return
         capacity = len(self.words)
         if size > capacity:
-            room = max(size, capacity + capacity // 2, _FIRST_CAPACITY)
+            if room < size:
+                room = max(size, capacity + capacity // 2, _FIRST_CAPACITY)
             self.words.resize((room, self.words.shape[1]), refcheck=False)  # extended in place where memory allows
         self.words[self.size : size] = self.empty
         self.size = size
 
     def take(self, slots: Slots) -> "SlotRows":
         """A new table whose row i is this one's row slots[i]."""
-        return self.replaced(self.words[slots])
+        return self.replaced(self.words.take(slots, axis=0))
 
     def replaced(self, words: Words) -> "SlotRows":
         """A new table with the same empty row and these rows, which it owns from now on."""
@@ -95,8 +96,8 @@ class RowAccumulator:
     def size(self) -> int:
         return self.rows.size
 
-    def resize(self, size: int) -> None:
-        self.rows.resize(size)
+    def resize(self, size: int, room: int = 0) -> None:
+        self.rows.resize(size, room)
 
     def take(self, slots: Slots) -> Self:
         return self.holding(self._spec, self.rows.take(slots))

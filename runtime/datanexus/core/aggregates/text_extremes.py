@@ -61,8 +61,8 @@ class TextExtreme:
     def size(self) -> int:
         return self._rows.size
 
-    def resize(self, size: int) -> None:
-        self._rows.resize(size)
+    def resize(self, size: int, room: int = 0) -> None:
+        self._rows.resize(size, room)
 
     def update(self, slots: Slots, given: AggregateInput, event_time_us: Times) -> None:
         starts, ends, text = arrow_values.text(given.values)
@@ -75,11 +75,11 @@ class TextExtreme:
         self._fold(slots, times, strings, seen != 0, int(lengths.sum()))
 
     def finish(self, slots: Slots, context: FinishContext) -> pa.Array:
-        rows = self._rows.words[slots]
+        rows = self._rows.words.take(slots, axis=0)
         return arrow_values.from_text(rows[:, _START], rows[:, _LENGTH], self._arena.room, rows[:, _SEEN] != 0)
 
     def take(self, slots: Slots) -> Self:
-        rows = self._rows.words[slots]
+        rows = self._rows.words.take(slots, axis=0)
         arena = self._arena.packed(rows[:, _START], rows[:, _LENGTH])
         rows[:, _START] = starts_of(rows[:, _LENGTH])
         return self.holding(self._spec, rows, arena)

@@ -185,7 +185,8 @@ class PanedWindows:
             first = first_open
         name = (start, first)
         if name not in self._panes:
-            self._hold(name, _Pane(PaneTable(self._spec)))
+            usual = max((pane.table.size for pane in self._panes.values()), default=0)
+            self._hold(name, _Pane(PaneTable(self._spec, usual + usual // 16)))
         return self._panes[name]
 
     def _hold(self, name: PaneName, pane: _Pane) -> None:
@@ -270,9 +271,9 @@ class PanedWindows:
                     found = part.groups.find(hashes)
                     table.fold(part, found[found != ABSENT])
             slots = np.arange(table.size)
-        slots = slots[key_order(table.hashes[slots])]
+        slots = slots.take(key_order(table.hashes.take(slots, axis=0)))
         bounds = Bounds(np.full(len(slots), window), np.full(len(slots), window + self._grid.size_us))
-        previous = self._previous(window, table.hashes[slots]) if self._has_counters else {}
+        previous = self._previous(window, table.hashes.take(slots, axis=0)) if self._has_counters else {}
         return self._writer.rows((table.groups, slots), (table.aggregates, slots), bounds, previous)
 
     def _collect_changed(self, builder: EmissionBuilder, window: int, names: Sequence[PaneName]) -> None:
