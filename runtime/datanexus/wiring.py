@@ -84,7 +84,7 @@ async def run_pipelines(
                 break
             log = open_log(adapters.folder.log_path, pipeline.plan.pipeline)
             try:
-                storage = adapters.storage(pipeline, log)
+                storage = adapters.storage(pipeline, log, follow=False)
                 summaries.append(await _run_one(pipeline, settings, storage, observe, stop))
             finally:
                 await log.close()
@@ -152,15 +152,16 @@ class Adapters:
     store: Store
     reach: Reach
 
-    def storage(self, pipeline: PlannedPipeline, log: Log) -> Storage:
+    def storage(self, pipeline: PlannedPipeline, log: Log, *, follow: bool) -> Storage:
         """Where a pipeline's state is; relative paths count from the pipeline file's folder."""
         guarded_log = guarded(log, Log, self.reach)
 
         def ports_of(plan: PhysicalPlan) -> Ports:
-            sources = [open_source(source, pipeline.folder, guarded_log) for source in plan.sources]
+            sources = [open_source(source, pipeline.folder, guarded_log, follow=follow) for source in plan.sources]
             return Ports(
                 store=self.store,
                 blobs=blobs,
+                log=guarded_log,
                 sources=[guarded(source, Source, self.reach) for source in sources],
                 sinks={sink.name: guarded(open_sink(sink, pipeline.folder), Sink, self.reach) for sink in plan.sinks},
             )

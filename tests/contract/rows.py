@@ -93,5 +93,6 @@ def _refused(reason: str, position: int) -> dict[str, object]:
         "subject": "",
         "record_values": "",
         "event_time": None if position % 2 else datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+        "header": "",
         "raw": b"\x00\xff{",
     }

@@ -73,6 +73,7 @@ class MemoryStore:
         for change in cut.changes:
             _change(changed.rows[change.view], change)
         changed.counters.update(cut.counters)
+        changed.quarantine = [entry for entry in changed.quarantine if entry.id not in cut.released]
         changed.quarantine += self._entries(pipeline, cut)
         changed.outbox += cut.outbox
         if not cut.terminal:
@@ -128,9 +129,18 @@ class MemoryStore:
         rows.sort(key=lambda row: str(row["window_start"] or ""), reverse=True)
         return pa.Table.from_pylist(rows[:limit], schema=kept.views[view].row_schema())
 
-    async def quarantine(self, pipeline: str, limit: int, after: int = 0) -> Sequence[QuarantineEntry]:
+    async def quarantine(
+        self, pipeline: str, limit: int, after: int = 0, *, stage: str | None = None, reason: str | None = None
+    ) -> Sequence[QuarantineEntry]:
         entries = self.stored[pipeline].quarantine if pipeline in self.stored else []
-        return [entry for entry in entries if entry.id > after][:limit]
+        chosen = [entry for entry in entries if stage in (None, entry.stage) and reason in (None, entry.reason)]
+        return [entry for entry in chosen if entry.id > after][:limit]
+
+    async def purge_quarantine(self, pipeline: str, ids: Sequence[int]) -> int:
+        kept = self.stored[pipeline]
+        before = len(kept.quarantine)
+        kept.quarantine = [entry for entry in kept.quarantine if entry.id not in ids]
+        return before - len(kept.quarantine)
 
     async def quarantine_entry(self, entry_id: int) -> QuarantineEntry | None:
         entries = [entry for kept in self.stored.values() for entry in kept.quarantine]

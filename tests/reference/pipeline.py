@@ -20,6 +20,7 @@ from tests.reference.description import (
     RawRecord,
     Row,
     Splits,
+    TableRow,
     Value,
 )
 from tests.reference.views import ReferenceView
@@ -43,6 +44,29 @@ def run(
         if number in ends or number == len(cuts):
             found[number] = machine.end()
     return Outcome(tuple(results), found)
+
+
+def run_versions(
+    versions: Sequence[tuple[Pipeline, Sequence[tuple[Cut, int]]]], splits: Splits
+) -> tuple[CutResult | None, dict[str, list[TableRow]]]:
+    """What is visible after the last cut when the spec changed in between, and the final rows of each view still there.
+
+    `versions`: each pipeline with its cuts and the clock that maxFuture counts from in each. A view that a version does
+    not change goes on; another starts empty, at the watermark reached.
+    """
+    machine = _Machine(versions[0][0], splits, 0)
+    result: CutResult | None = None
+    finals: dict[str, list[TableRow]] = {}
+    for pipeline, cuts in versions:
+        machine.switch(pipeline)
+        kept = {view.view.name for view in machine.views if view in machine.kept}
+        finals = {name: rows for name, rows in finals.items() if name in kept}
+        for cut, reference_us in cuts:
+            machine.reference_us = reference_us
+            result = machine.cut(cut)
+            for name, rows in result.finals.items():
+                finals.setdefault(name, []).extend(rows)
+    return result, finals
 
 
 def run_cuts(
@@ -114,6 +138,7 @@ class _Machine:
         self.splits = splits
         self.reference_us = reference_us
         self.views = [ReferenceView(view) for view in pipeline.views]
+        self.kept = list(self.views)  # at the last switch
         self.read = dict.fromkeys(sorted(splits), 0)
         self.split_watermarks_us = dict.fromkeys(self.read, NO_WATERMARK)
         self.watermark_us = NO_WATERMARK
@@ -121,6 +146,16 @@ class _Machine:
         self.counters: Counter[str] = Counter(dict.fromkeys((*COUNTERS, *names), 0))
         self.quarantine: list[Quarantined] = []
         self.passed_times: dict[tuple[Value, ...], list[int]] = {}
+
+    def switch(self, pipeline: Pipeline) -> None:
+        """Another version of the spec from here on."""
+        before = {view.view.name: view for view in self.views}
+        self.kept = [
+            before[view.name] for view in pipeline.views if view.name in before and before[view.name].view == view
+        ]
+        views = {view.view.name: view for view in self.kept}
+        self.views = [views.get(view.name) or ReferenceView(view, self.watermark_us) for view in pipeline.views]
+        self.pipeline = pipeline
 
     def cut(self, cut: Cut) -> CutResult:
         """Take the records of one cut, then move the watermark and close windows."""

@@ -55,12 +55,13 @@ def window_starts(window: Tumbling | Hopping, time_us: int) -> list[int]:
 class ReferenceView:
     """Takes records, closes windows; `table` is what a query sees after the last `close`."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, watermark_us: int = NO_WATERMARK) -> None:
+        """`watermark_us`: where the pipeline is when the view begins."""
         self.view = view
         self.table: Table = {}
         self._samples: dict[tuple[Value, ...], list[Sample]] = {}
         self._final: set[RowKey] = set()
-        self._watermark_us = NO_WATERMARK  # of the last close
+        self._watermark_us = watermark_us  # of the last close
         self._cut = 0
         self._tick: int | None = None
 

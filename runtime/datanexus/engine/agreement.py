@@ -7,6 +7,7 @@ crash comes in between, the next start finds the old revision stored and does al
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from datanexus.engine.replay import replay_name
 from datanexus.engine.snapshot import Snapshots
 from datanexus.engine.worker import Ports, Worker, WorkerSettings
 from datanexus.plan.change import Layout, judge_change, layout_of, permitted
@@ -89,7 +90,8 @@ async def forget(plan: PhysicalPlan, storage: Storage, *, goes_on: bool = False)
 async def forget_log(plan: PhysicalPlan, log: Log) -> None:
     """`--fresh` alone gives up what only the log has; a rebuild replays it."""
     for source in plan.sources:
-        await log.trim(source.name, await log.end(source.name))
+        for name in (source.name, replay_name(source.name)):
+            await log.forget(name)
 
 
 async def _settle(stored: PipelineRecord, storage: Storage, settings: WorkerSettings) -> None:

@@ -47,7 +47,7 @@ class Follower:
     async def run(self, stop: asyncio.Event) -> None:
         """Read and cut until `stop`."""
         for source in self._sources:
-            source.watch(self._arrived.set)
+            source.watch(self.wake)
         self._open_cut()
         waiting = asyncio.ensure_future(self._wake_on(stop))
         try:
@@ -60,6 +60,10 @@ class Follower:
                 await self._cut()
         finally:
             waiting.cancel()
+
+    def wake(self) -> None:
+        """Something may be ready."""
+        self._arrived.set()
 
     async def _wake_on(self, stop: asyncio.Event) -> None:
         await stop.wait()

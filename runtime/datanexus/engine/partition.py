@@ -45,11 +45,14 @@ class Partition:
         self._views = {view.name: ViewState(view_spec(view)) for view in plan.views}
         self._partials = {view.name: PartialState(view_spec(view)) for view in plan.views if view.two_stage}
 
-    def admit(self, prepared: Prepared, rows: Rows | None, watermark_us: int) -> Verdict:
-        """Judge rows of a batch (None: all of it) against the watermark of the last cut and fold them in."""
+    def admit(self, prepared: Prepared, rows: Rows | None, watermark_us: int, only_view: str | None = None) -> Verdict:
+        """Judge rows of a batch (None: all of it) against the watermark of the last cut and fold them in.
+
+        `only_view`: they passed once and return to the one view that refused them; dedup and other views leave them.
+        """
         count = len(prepared.origin) if rows is None else len(rows)
         duplicate, too_late = 0, np.empty(0, np.int64)
-        if self._dedup is not None:
+        if self._dedup is not None and only_view is None:
             assert prepared.fingerprints is not None
             fingerprints, times = prepared.fingerprints, prepared.event_time_us
             if rows is not None:
@@ -63,6 +66,8 @@ class Partition:
         passed = count - duplicate - len(too_late)
         views = tuple(
             self._admit_to_view(view.name, given, rows, watermark_us)
+            if only_view in (None, view.name)
+            else ViewVerdict(0, np.empty(0, np.int64), passed)
             for view, given in zip(self._plan.views, prepared.views, strict=True)
         )
         return Verdict(passed, duplicate, too_late, views)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from datanexus.core.watermark import SplitClock, SplitStatus
-from datanexus.ports.source import Chunk, Damage, Split, SplitName, SplitState
+from datanexus.ports.source import Chunk, Damage, ReplayChunk, Split, SplitName, SplitState
 from datanexus_spec.errors import Corrupt
 
 
@@ -82,7 +82,7 @@ class Reader:
             return None
         chosen = min(ready, key=lambda opened: (opened.clock.watermark_us, opened.name))
         if chosen.at_end:
-            chosen.clock = chosen.clock.reopened()
+            chosen.clock = chosen.clock.idle()
         return chosen, min(self._schedule.quantum_rows, room)
 
     def add(self, split: Split, source: int) -> None:
@@ -91,7 +91,9 @@ class Reader:
         self._by_name[opened.name] = opened
         self.splits = sorted(self._by_name.values(), key=lambda other: other.name)
 
-    async def read(self, opened: OpenSplit, rows: int, *, following: bool = False) -> AsyncIterator[Chunk | Damage]:
+    async def read(
+        self, opened: OpenSplit, rows: int, *, following: bool = False
+    ) -> AsyncIterator[Chunk | ReplayChunk | Damage]:
         """Up to `rows` records of one split; marks it finished when it ends before. `following`: only what is there."""
         left = rows
         while left > 0 and (not following or opened.split.ready):

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 
 from datanexus.core.emission import NO_WATERMARK, Emission
 from datanexus.core.watermark import SplitClock
-from datanexus.engine.decode import new_decoder
+from datanexus.engine.decode import source_decoder
 from datanexus.engine.intake import Intake
 from datanexus.engine.partition import Partition
 from datanexus.engine.program import Program
 from datanexus.engine.reader import CutSchedule, OpenSplit, Reader, logged_reads, logged_splits
+from datanexus.engine.replay import ReplaySplit, open_replay
 from datanexus.engine.snapshot import Snapshots
 from datanexus.plan.physical import PhysicalPlan
+from datanexus.ports.log import Log
 from datanexus.ports.source import Source
 from datanexus.ports.store import CutRecord, Fence, Store
 from datanexus_spec.errors import Corrupt
-from datanexus_spec.format import Format
-from datanexus_spec.pipeline import PipelineSource
 
 
 @dataclass(slots=True)
@@ -34,6 +34,7 @@ class PipelineState:
     watermark_us: int
     seq: int
     snapshot_seq: int  # 0: there is none
+    replays: dict[int, ReplaySplit]  # of sources of which records ever returned from quarantine
     replayed_cuts: int = 0
 
     def advance(self, watermark_us: int) -> Sequence[Mapping[str, Emission]]:
@@ -63,6 +64,7 @@ async def recover(
     *,
     store: Store,
     snapshots: Snapshots,
+    log: Log,
     sources: Sequence[Source],
     schedule: CutSchedule,
 ) -> PipelineState:
@@ -77,28 +79,23 @@ async def recover(
         snapshots.remember(snapshot, partitions)
     cuts = await store.cuts(plan.pipeline, seq)
     _check_log(plan.pipeline, seq, cuts, fence)
-    decoders = [new_decoder(source_format(source), plan.record) for source in plan.sources]
+    decoders = [source_decoder(source, plan.record) for source in plan.sources]
+    splits = await _open_splits(sources, splits_json)
+    replays = await _open_replays(plan, log, splits_json)
+    splits += [OpenSplit(split, index, SplitClock().idle()) for index, split in replays.items()]
     state = PipelineState(
         plan=plan,
         partitions=partitions,
         intake=Intake(plan, Program(plan), decoders, partitions),
-        reader=Reader(await _open_splits(sources, splits_json), schedule),
+        reader=Reader(splits, schedule),
         watermark_us=watermark_us,
         seq=seq,
         snapshot_seq=seq,
+        replays=replays,
     )
     for cut in cuts:
         await _replay(state, cut)
     return state
-
-
-def source_format(source: PipelineSource) -> Format:
-    """How a source's records are written; a generator makes columns."""
-    if source.files is not None:
-        return source.files.format
-    if source.stdin is not None:
-        return source.stdin.format
-    return Format.model_validate({"arrow": {}})
 
 
 async def _open_splits(sources: Sequence[Source], splits_json: str) -> list[OpenSplit]:
@@ -109,6 +106,12 @@ async def _open_splits(sources: Sequence[Source], splits_json: str) -> list[Open
             entry = logged.get(split.name)
             opened.append(OpenSplit(split, index, entry.clock if entry else SplitClock()))
     return opened
+
+
+async def _open_replays(plan: PhysicalPlan, log: Log, splits_json: str) -> dict[int, ReplaySplit]:
+    states = {name: logged.state for name, logged in logged_splits(splits_json).items()}
+    opened = {index: await open_replay(log, source.name, states) for index, source in enumerate(plan.sources)}
+    return {index: split for index, split in opened.items() if split is not None}
 
 
 async def _replay(state: PipelineState, cut: CutRecord) -> None:

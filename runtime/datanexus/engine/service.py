@@ -62,6 +62,7 @@ class PipelineService:
         self._halt = asyncio.Event()
         self._worker: Worker | None = None
         self._follower: Follower | None = None
+        self._paused_s: float | None = None  # when the revision before stopped reading
         self._meter = RateMeter()
         self._counters: Counter[str] = Counter()
         self._report = starting_report(_now_us())
@@ -172,8 +173,10 @@ class PipelineService:
             await worker.start(record_of(resource, plan))
             await self._take_up(worker, resource)
             self._follower = Follower(worker, ports.sources, self._observe)
+            self._tell_active()
             self._enter("running")
             await self._follower.run(self._halt)
+            self._paused_s = time.monotonic()
             await worker.snapshot_now()
         finally:
             self._worker = self._follower = None
@@ -202,6 +205,14 @@ class PipelineService:
                 self.feeds.pop(name).close()
         for name in views - self.feeds.keys():
             self.feeds[name] = Feed(worker.state.seq, worker.state.watermark_us, self._rows_reader(name))
+
+    def _tell_active(self) -> None:
+        """Which revision works from now on; after a switch, how long nothing was read."""
+        text = f"{self.name}: revision {self.plan.revision} is active"
+        if self._paused_s is not None:
+            text += f" after a pause of {(time.monotonic() - self._paused_s) * 1e3:.0f} ms"
+        self._paused_s = None
+        self._tell(text)
 
     def _rows_reader(self, view: str) -> Callable[[int], Awaitable[pa.Table]]:
         async def read(limit: int) -> pa.Table:

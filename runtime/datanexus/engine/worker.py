@@ -20,9 +20,11 @@ from datanexus.core.watermark import MergedWatermark, merged_watermark
 from datanexus.engine.program import view_spec
 from datanexus.engine.reader import CutSchedule, OpenSplit, logged_splits
 from datanexus.engine.recovery import PipelineState, recover
+from datanexus.engine.replay import release_replay
 from datanexus.engine.snapshot import Captured, Snapshots
 from datanexus.plan.physical import PhysicalPlan, SessionPlan
 from datanexus.ports.blob import Blobs
+from datanexus.ports.log import Log
 from datanexus.ports.sink import Sink
 from datanexus.ports.source import Source
 from datanexus.ports.store import Cut, CutRecord, Fence, OutboxEntry, PipelineRecord, Store, ViewChanges
@@ -37,6 +39,7 @@ class Ports:
 
     store: Store
     blobs: Blobs
+    log: Log
     sources: Sequence[Source]
     sinks: Mapping[str, Sink]
 
@@ -106,6 +109,7 @@ class Worker:
             self._fence,
             store=self._ports.store,
             snapshots=self._snapshots,
+            log=self._ports.log,
             sources=self._ports.sources,
             schedule=self._settings.schedule,
         )
@@ -159,6 +163,7 @@ class Worker:
             quarantined=state.intake.quarantined(),
             counters=state.intake.accounts.checked(),
             outbox=self._outbox(emissions, f"{state.seq + 1:012d}"),
+            released=tuple(state.intake.released),
         )
         unpublished = await self._ports.store.commit(self.plan.pipeline, self._fence.epoch, cut)
         state.seq = cut.record.seq
@@ -166,6 +171,8 @@ class Worker:
         self.counters.update(cut.counters)
         made = CutMade(cut.record.seq, watermark_us, cut.counters, emissions)
         self._committed(made)
+        for split in state.replays.values():
+            split.taken(cut.released)
         state.start_cut()
         await self._publish(unpublished)
         await self._retain()
@@ -249,6 +256,8 @@ class Worker:
         states = {name: logged.state for name, logged in logged_splits(oldest.splits_json).items()}
         for source in self._ports.sources:
             await source.release(states)
+        for split in self._state.replays.values():
+            await release_replay(self._ports.log, states, split.source)
         self._snapshot_cost_s = time.monotonic() - self._snapshot_started_s
 
     async def _await_snapshot(self) -> None:

@@ -78,6 +78,7 @@ QUARANTINE_SCHEMA = pa.schema(
         pa.field("subject", pa.string()),  # field, expression or view
         pa.field("record_values", pa.string()),  # what it saw
         pa.field("event_time", pa.timestamp("us", tz="UTC")),  # NULL where there is none
+        pa.field("header", pa.string()),  # column names of a csv record as a JSON list; else empty
         pa.field("raw", pa.binary()),
     ]
 )
@@ -99,6 +100,7 @@ class QuarantineEntry:
     subject: str
     record_values: str
     event_time_us: int | None
+    header: str
     raw: bytes
 
 
@@ -116,7 +118,8 @@ class Cut:
     """All that one transaction writes. `counters`: additions to the pipeline's counters. `terminal`: rows of the
     end-of-input flush; the fence stays, the rows are marked and final until the next cut removes them. What a terminal
     cut replaces or deletes is only hidden, and what it adds to quarantine and counters goes with its rows: after the
-    removal the store is as it was at the fence."""
+    removal the store is as it was at the fence. `released`: ids of quarantine entries whose records returned in this
+    cut; they go."""
 
     record: CutRecord
     changes: tuple[ViewChanges, ...]
@@ -124,6 +127,7 @@ class Cut:
     counters: Mapping[str, int]
     outbox: tuple[OutboxEntry, ...]
     terminal: bool = False
+    released: tuple[int, ...] = ()
 
 
 class Store(Protocol):
@@ -194,8 +198,15 @@ class Store(Protocol):
         """At most `limit` rows of a view as the last cut left them, newest window first; ViewSpec.row_schema()."""
         ...
 
-    async def quarantine(self, pipeline: str, limit: int, after: int = 0) -> Sequence[QuarantineEntry]:
-        """At most `limit` entries with id > `after`, ascending by id."""
+    async def quarantine(
+        self, pipeline: str, limit: int, after: int = 0, *, stage: str | None = None, reason: str | None = None
+    ) -> Sequence[QuarantineEntry]:
+        """At most `limit` entries with id > `after`, ascending by id; of one stage and reason where these are given."""
+        ...
+
+    @writes
+    async def purge_quarantine(self, pipeline: str, ids: Sequence[int]) -> int:
+        """Delete entries; returns how many there were. Ids that are not there are passed over."""
         ...
 
     async def quarantine_entry(self, entry_id: int) -> QuarantineEntry | None:

@@ -113,6 +113,7 @@ class DuckStore:
                 self._pass_fence(pipeline, epoch, cut, counters)
                 retractions = self._end_terminal(pipeline, owned) if owned.terminal else ()
                 self._write_rows(owned, cut)
+                self._release(pipeline, cut.released)
                 self._write_quarantine(pipeline, cut)
                 self._write_outbox(pipeline, (*retractions, *cut.outbox))
                 if cut.terminal:
@@ -194,8 +195,16 @@ class DuckStore:
         except duckdb.Error as error:
             raise store_fault(error, f"cannot read view {view} of", self.path) from error
 
-    async def quarantine(self, pipeline: str, limit: int, after: int = 0) -> Sequence[QuarantineEntry]:
-        return self._entries(f"pipeline = {text(pipeline)} AND id > {int(after)}", limit)
+    async def quarantine(
+        self, pipeline: str, limit: int, after: int = 0, *, stage: str | None = None, reason: str | None = None
+    ) -> Sequence[QuarantineEntry]:
+        conditions = [f"pipeline = {text(pipeline)}", f"id > {int(after)}"]
+        conditions += [f"{name} = {text(value)}" for name, value in (("stage", stage), ("reason", reason)) if value]
+        return self._entries(" AND ".join(conditions), limit)
+
+    async def purge_quarantine(self, pipeline: str, ids: Sequence[int]) -> int:
+        with self._transaction(f"purge quarantine of pipeline {pipeline} in"):
+            return self._release(pipeline, ids)
 
     async def quarantine_entry(self, entry_id: int) -> QuarantineEntry | None:
         entries = self._entries(f"id = {int(entry_id)}", 1)
@@ -242,7 +251,7 @@ class DuckStore:
     def _entries(self, where: str, limit: int) -> list[QuarantineEntry]:
         columns = (
             "id, pipeline, seq, split, position, stage, reason, message, subject, record_values, "
-            "epoch_us(event_time) AS event_time_us, raw"
+            "epoch_us(event_time) AS event_time_us, header, raw"
         )
         return [QuarantineEntry(**row) for row in self._rows("quarantine", columns, where, f"id LIMIT {int(limit)}")]
 
@@ -374,6 +383,14 @@ class DuckStore:
                 f"{cut.record.seq}, {cut.terminal}, * FROM {given}"
             ),
         )
+
+    def _release(self, pipeline: str, ids: Sequence[int]) -> int:
+        if not ids:
+            return 0
+        released = self.connection.execute(
+            "DELETE FROM quarantine WHERE pipeline = ? AND id IN (SELECT unnest(?))", [pipeline, list(ids)]
+        ).fetchone()
+        return int(released[0]) if released else 0
 
     def _write_outbox(self, pipeline: str, entries: Sequence[OutboxEntry]) -> None:
         for entry in entries:

@@ -37,7 +37,8 @@ CREATE TABLE {TABLES}.cuts (
 CREATE SEQUENCE {TABLES}.quarantine_id;
 CREATE TABLE {TABLES}.quarantine (
   id BIGINT, pipeline VARCHAR, seq BIGINT, terminal BOOLEAN, split VARCHAR, position BIGINT, stage VARCHAR,
-  reason VARCHAR, message VARCHAR, subject VARCHAR, record_values VARCHAR, event_time TIMESTAMPTZ, raw BLOB);
+  reason VARCHAR, message VARCHAR, subject VARCHAR, record_values VARCHAR, event_time TIMESTAMPTZ,
+  header VARCHAR, raw BLOB);
 CREATE SEQUENCE {TABLES}.outbox_id;
 CREATE TABLE {TABLES}.outbox (id BIGINT, pipeline VARCHAR, sink VARCHAR, name VARCHAR, rows BLOB);
 CREATE TABLE {TABLES}.terminal_outputs (pipeline VARCHAR, sink VARCHAR, name VARCHAR);
