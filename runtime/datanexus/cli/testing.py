@@ -16,6 +16,7 @@ from pathlib import Path
 
 from datanexus.cli.message import EXIT_FAILED, reporting, result
 from datanexus.engine.accounting import IN, LANES
+from datanexus.engine.reader import CutSchedule
 from datanexus.pipeline_files import PlannedPipeline, read_pipelines
 from datanexus.plan.planner import plan_pipeline
 from datanexus.ports.store import QuarantineCount
@@ -124,7 +125,8 @@ async def _verdict(cases: _Cases, index: int, case: Case) -> CaseVerdict:
     with tempfile.TemporaryDirectory(prefix="datanexus-test-") as scratch:
         pipeline = _with_input(cases, case, Path(scratch))
         data = Path(scratch) / "data"
-        (summary,) = await run_pipelines([pipeline], RunSettings(data), lambda _: None, asyncio.Event())
+        settings = RunSettings(data, schedule=_schedule(case))
+        (summary,) = await run_pipelines([pipeline], settings, lambda _: None, asyncio.Event())
         name = pipeline.plan.pipeline
         async with stored_results(data) as store:
             refused = await store.quarantine_counts(name)
@@ -135,6 +137,13 @@ async def _verdict(cases: _Cases, index: int, case: Case) -> CaseVerdict:
                 views.append(_view_verdict(cases, where, part, table.column_names, table.to_pylist()))
     counters = {lane: int(summary.totals.get(lane, 0)) for lane in (IN, *LANES)}
     return CaseVerdict(case.name, views, _quarantine(case, refused), compare_counts(case.counters, counters))
+
+
+def _schedule(case: Case) -> CutSchedule:
+    usual = CutSchedule()
+    if case.cut_records is None:
+        return usual
+    return CutSchedule(quantum_rows=min(usual.quantum_rows, case.cut_records), cut_rows=case.cut_records)
 
 
 def _quarantine(case: Case, refused: Sequence[QuarantineCount]) -> tuple[CellDifference, ...]:
