@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from datanexus.engine.decode.text_pattern import PRESETS
 from datanexus.inference.finding import FormatFinding, Piece, Run
 from datanexus.inference.times import text_times
 from datanexus.inference.writing import quoted
+from datanexus.plan.line_pattern import PRESETS
 
 _FITTING_MIN = 0.9
 _JUDGED = 500  # lines
@@ -32,7 +32,7 @@ def text_lines(pieces: Sequence[Piece], rows_max: int) -> FormatFinding | None:
     judged = _lines(pieces[0], _JUDGED)
     if not judged:
         return None
-    for preset, (pattern, _) in PRESETS.items():
+    for preset, pattern in PRESETS.items():
         if _share(pattern, judged) >= _FITTING_MIN:
             return _made(f"{{text: {{preset: {preset}}}}}", f"access log, {preset} format", pattern, pieces, rows_max)
     for label, pattern, note in _guesses(judged):

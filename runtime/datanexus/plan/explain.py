@@ -18,7 +18,7 @@ from datanexus.plan.physical import (
     ViewPlan,
 )
 from datanexus.plan.revision import duration_text, window_text
-from datanexus.plan.sources import source_text
+from datanexus.plan.sources import line_reading, source_text
 from datanexus_spec.datatype import Kind
 
 # What one group of one pane takes, by aggregate. Measured on accumulators of one value a group.
@@ -62,6 +62,9 @@ def _sources(plan: PhysicalPlan) -> Iterator[str]:
     yield "sources"
     for source in plan.sources:
         yield f"  {source.name}: {source_text(source)}"
+        lines = line_reading(source)
+        if lines is not None:
+            yield f"    lines: {lines}"
 
 
 def _record(plan: PhysicalPlan) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """A source in a few words, for plans and messages."""
 
+from datanexus.plan.line_pattern import PRESETS, line_program
 from datanexus_spec.format import Format
 from datanexus_spec.pipeline import PipelineSource
 
@@ -19,6 +20,17 @@ def source_text(source: PipelineSource) -> str:
     if source.http is not None:
         return f"http, at most {source.http.body_bytes_max:,} bytes a request"
     return source_kind(source)
+
+
+def line_reading(source: PipelineSource) -> str | None:
+    """What takes lines of text apart; None for other formats."""
+    given = source.files or source.stdin
+    text = None if given is None else given.format.text
+    if text is None:
+        return None
+    if line_program(PRESETS[text.preset] if text.preset else text.pattern or "", ()) is not None:
+        return "by the built-in matcher"
+    return "by RE2, several times slower (docs/reference/formats.md says what the built-in matcher takes)"
 
 
 def format_text(written: Format) -> str:

@@ -1,12 +1,8 @@
-"""Lines by pattern: the presets on lines as servers write them, and fast programs that match as RE2 does."""
+"""Lines by pattern: the presets on lines as servers write them, and what becomes of lines and patterns left to RE2."""
 
-import random
-
-import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 
-from datanexus.engine.decode.text_pattern import PRESETS, fast_pattern
+from datanexus.plan.line_pattern import PRESETS, line_program
 from datanexus.plan.physical import RecordPlan
 from datanexus_spec.datatype import INT32, INT64, STRING, TIMESTAMP
 from datanexus_spec.errors import InvalidInput
@@ -61,26 +57,6 @@ def test_access_log_lines(line: bytes, expected: list[str | None] | str) -> None
     assert expected == _log_row(line)
 
 
-def test_the_plain_form_of_a_preset_captures_what_the_full_one_does() -> None:
-    rng = random.Random(2)
-    lines = []
-    for _ in range(2000):
-        line = bytearray(b"1.2.3.4 - bob " + _STAMP + b' "GET /a HTTP/1.1" 200 12 "http://x/" "Mozilla/5.0 (X)"')
-        for _ in range(rng.randint(0, 3)):
-            at = rng.randrange(len(line))
-            line[at : at + rng.randint(0, 2)] = rng.choice(
-                (b" ", b'"', b"\\", b"[", b"]", b"-", b"1", b"G", "é".encode())
-            )
-        lines.append(bytes(line))
-    chunk = text_chunk(lines)
-    fast = decoder({"text": {"preset": "combined"}}, _LOG).decode(chunk)
-    full = decoder({"text": {"pattern": PRESETS["combined"][0]}}, _LOG).decode(chunk)
-    assert 0 < len(full.rows) < 2000
-    assert full.rows.tolist() == fast.rows.tolist()
-    assert full.records.equals(fast.records)
-    assert reasons(full) == reasons(fast)
-
-
 def test_values_are_typed_after_the_pattern() -> None:
     plan = record(field("n", INT32), field("size", INT64, "size", null_if=("-",)))
     form = {"text": {"pattern": r"(?P<time>\d+) (?P<n>\S*) (?P<size>\S+)"}}
@@ -111,34 +87,23 @@ def test_a_pattern_that_re2_refuses_is_refused_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", [r"a|b", r"(?i)a", r"(a)*", r"a+a", r"\w+\d", r".*x", r"[[:alpha:]]", r"\bx", r"a{2}+"]
+    "pattern",
+    [r"(?i)a", r"(?:a*)*", r"(?:a|)+", r"\pL", r"\x41", r"\Qa\E", r"[é]", r"[\pL]", r"[^[:alpha:]\D\d]", r"(?:ab){21}"],
 )
-def test_what_has_more_than_one_way_to_match_is_left_to_re2(pattern: str) -> None:
-    assert fast_pattern(pattern, ()) is None
+def test_what_the_built_in_matcher_does_not_know_is_left_to_re2(pattern: str) -> None:
+    assert line_program(pattern, ()) is None
 
 
-def test_fast_programs_match_as_re2_does() -> None:
-    rng = random.Random(4)
-    atoms = (r"\d", r"\w", r"\s", r"\S", r"\D", "[^ ]", '[^"]', "[a-c]", "[^a-c-]", r"[\d.]", "a", " ", r"\.", "-", "é")
-    tried = 0
-    for _ in range(3000):
-        parts = [
-            rng.choice(atoms) + rng.choice(("", "", "+", "*", "?", "{2}", "{1,3}", "+?"))
-            for _ in range(rng.randint(1, 5))
-        ]
-        cut = rng.randint(0, len(parts))
-        pattern = f"(?P<p>{''.join(parts[:cut])})(?P<q>{''.join(parts[cut:])})"
-        if fast_pattern(pattern, ("p", "q")) is None:
-            continue
-        tried += 1
-        texts = ["".join(rng.choice('ab1. -"é_') for _ in range(rng.randint(0, 8))) for _ in range(40)]
-        plan = record(
-            field("p", STRING), field("q", STRING), field("time", TIMESTAMP, formats=("epochMillis",)), time=False
-        )
-        form = {"text": {"pattern": rf"(?P<time>5)#{pattern}"}}
-        decoded = decoder(form, plan).decode(text_chunk([f"5#{text}".encode() for text in texts]))
-        known = pc.extract_regex(pa.array(texts), f"^(?:{pattern})$").to_pylist()
-        expected = [(groups["p"] or None, groups["q"] or None) for groups in known if groups is not None]
-        found = list(zip(decoded.records["p"].to_pylist(), decoded.records["q"].to_pylist(), strict=True))
-        assert expected == found, pattern
-    assert tried > 200
+def test_a_line_with_too_many_ways_to_try_is_read_by_re2() -> None:
+    form = {"text": {"pattern": r"(?P<time>5) (?P<v>(?:a|a)+)(?:b|c)"}}
+    assert line_program(form["text"]["pattern"], ()) is not None
+    decoded = decoder(form, record(field("v", STRING))).decode(
+        text_chunk([b"5 " + b"a" * 60 + end for end in (b"d", b"b")])
+    )
+    assert ["a" * 60] == decoded.records["v"].to_pylist()
+    assert ["PatternMismatch"] == reasons(decoded)
+
+
+@pytest.mark.parametrize("preset", ["common", "combined"])
+def test_presets_need_no_re2(preset: str) -> None:
+    assert line_program(PRESETS[preset], ()) is not None

@@ -1,8 +1,8 @@
 """Chunks of text lines, taken apart by a pattern, to the normalised record.
 
-The pattern runs as a kernel where it has a fast form; lines that this form does not match, and patterns without one,
-go to RE2. A group that is empty or took no part is absent. `unknownFields` does not matter: the pattern names all
-that there is.
+A pattern that `plan.line_pattern` can read runs as a program of its own; lines that this does not match, or gives up,
+and all other patterns go to RE2. A group that is empty or took no part is absent. `unknownFields` does not matter: the
+pattern names all that there is.
 """
 
 import re
@@ -12,16 +12,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datanexus.core import kernel_types as types
-from datanexus.core.kernel import I64, I64_2D, I64_2D_OUT, U8, U8_OUT, kernel
 from datanexus.engine.decode.column_scan import check_text, gather_strings, string_offsets
 from datanexus.engine.decode.json_decoder import without_mark
 from datanexus.engine.decode.json_scan import CLEAR, DOUBT, TEXT, Bytes, Longs
 from datanexus.engine.decode.json_text import doubt_long, judge_text
 from datanexus.engine.decode.normalise import Decoded, Normaliser, Spans, first_present, token_of_first
 from datanexus.engine.decode.reason import Reason, Refusal, shown
-from datanexus.engine.decode.text_pattern import PRESETS, fast_pattern
+from datanexus.engine.decode.text_match import LineMatcher
 from datanexus.engine.decode.value import Token
+from datanexus.plan.line_pattern import PRESETS, line_program
 from datanexus.plan.physical import RecordPlan
 from datanexus.ports.source import Chunk, TextChunk
 from datanexus_spec.errors import InvalidInput
@@ -39,14 +38,15 @@ class TextDecoder:
 
     def __init__(self, form: TextFormat, record: RecordPlan) -> None:
         self._normaliser = Normaliser(record)
-        full, plain = PRESETS[form.preset] if form.preset is not None else (form.pattern or "", form.pattern or "")
+        full = PRESETS[form.preset] if form.preset is not None else form.pattern or ""
         self._name = f"the preset {form.preset}" if form.preset is not None else f"the pattern {full}"
         wanted = {origin for field in record.fields for origin in field.origins}
         named = [group for group in (found[1] for found in _PARTS.finditer(full)) if group]
         self._groups = tuple(name for name in dict.fromkeys(named) if name in wanted) or tuple(named[:1])
         self._regex = _only_groups(full, self._groups)
         _check(self._regex, full)
-        self._fast = fast_pattern(plain, self._groups)
+        program = line_program(full, self._groups)
+        self._matcher = None if program is None else LineMatcher(program)
 
     def decode(self, chunk: Chunk) -> Decoded:
         """Read all lines of a chunk."""
@@ -55,7 +55,7 @@ class TextDecoder:
         status = np.empty(chunk.rows, np.uint8)
         check_text(chunk.data, starts, lengths, status)
         doubt_long(lengths, status)
-        if self._fast is not None:
+        if self._matcher is not None:
             clean = np.flatnonzero(status == CLEAR)
             located = self._run_fast(chunk.data, starts, lengths, status)
             missed = clean[status[clean] != CLEAR]
@@ -63,13 +63,13 @@ class TextDecoder:
                 return self._normalised(chunk, located, status, self._extracted(chunk.data, starts, lengths, missed))
             status[clean] = CLEAR
         located = self._run_regex(chunk.data, starts, lengths, status)
+        if 2 * np.count_nonzero(status == CLEAR) > chunk.rows:
+            self._matcher = None  # it gave up lines that match: of such lines it will give up more
         return self._normalised(chunk, located, status, {})
 
     def _run_fast(self, data: Bytes, starts: Longs, lengths: Longs, status: Bytes) -> dict[str, Spans]:
-        assert self._fast is not None
-        shape = (len(self._groups), len(starts))
-        begins, sizes = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-        _match(data, starts, lengths, self._fast.classes, self._fast.steps, begins, sizes, status)
+        assert self._matcher is not None
+        begins, sizes = self._matcher.match(data, starts, lengths, status)
         tags = np.full(len(starts), TEXT, np.uint8)
         return {name: Spans(data, begins[slot], sizes[slot], tags) for slot, name in enumerate(self._groups)}
 
@@ -169,34 +169,3 @@ def _check(regex: str, pattern: str) -> None:
             reason="InvalidPattern",
             hint="RE2 knows neither look-around nor back-references",
         ) from error
-
-
-@kernel(types.void(U8, I64, I64, U8, I64_2D, I64_2D_OUT, I64_2D_OUT, U8_OUT))
-def _match(
-    b: Bytes, starts: Longs, lengths: Longs, classes: Bytes, steps: Longs, begins: Longs, sizes: Longs, status: Bytes
-) -> None:
-    """Match clear rows with a fast pattern; the others, and those it does not match, are DOUBT."""
-    for row in range(starts.size):
-        if status[row] != CLEAR:
-            continue
-        i = starts[row]
-        end = i + lengths[row]
-        matched = True
-        for step in range(steps.shape[0]):
-            operation = steps[step, 0]
-            if operation == 1:
-                begins[steps[step, 1], row] = i
-                continue
-            if operation == 2:
-                sizes[steps[step, 1], row] = i - begins[steps[step, 1], row]
-                continue
-            table = steps[step, 1] * 256
-            first = i
-            most = steps[step, 3]
-            while i < end and (most < 0 or i - first < most) and classes[table + b[i]]:
-                i += 1
-            if i - first < steps[step, 2]:
-                matched = False
-                break
-        if not matched or i != end:
-            status[row] = DOUBT
