@@ -73,8 +73,8 @@ class Case(Element):
     input: List[Input] = ()
     """What sources read; one that is not named reads what the pipeline says."""
     cut_records: Annotated[Count, Field(ge=1)] | None = None
-    """After how many records the watermark moves, where it matters: lateness is judged by the last cut's watermark. Left
-    out, as in `datanexus run`, so that no record of a small case is late."""
+    """After how many records the watermark moves, where it matters: lateness is judged by the last cut's watermark.
+    Left out, as in `datanexus run`, so that no record of a small case is late."""
     expect: List[ExpectedRows] = ()
     """Rows of views."""
     quarantine: List[ExpectedQuarantine] | None = None
