@@ -58,9 +58,10 @@ class IngestEndpoint:
             self._metrics.refused(target, "gone")
             return
         except Problem as problem:
-            refusal = problem
+            # Without its traceback, whose frames hold what was read of the body.
+            refusal = problem.with_traceback(None)
         except DataNexusError as error:
-            refusal = problem_of(error)
+            refusal = problem_of(error.with_traceback(None))
         else:
             return
         finally:
