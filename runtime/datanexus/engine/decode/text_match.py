@@ -6,8 +6,8 @@ then reads it. Lines are valid UTF-8; a run is never left inside a character.
 """
 
 import numpy as np
-from numba import types
 
+from datanexus.core import kernel_types as types
 from datanexus.core.kernel import I64, I64_OUT, U8, U8_OUT, inlined, kernel
 from datanexus.engine.decode.json_scan import CLEAR, DOUBT, Address, Bytes, Longs
 from datanexus.engine.decode.wide import address_of, byte_at, long_at, lowest_bit, put_long, range_hits

@@ -86,6 +86,30 @@ def byte_matches(_typing: Any, _address: Any, _index: Any, _byte: Any) -> Any:
 
 
 @intrinsic
+def range_hits(_typing: Any, _address: Any, _index: Any, _lows: Any, _widths: Any) -> Any:
+    """Bits of the 32 bytes that lie in one of four ranges: byte k of `lows` and as many above it as byte k of `widths`.
+
+    All 32 are there.
+    """
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        loaded = _load(builder, args[0], args[1], width=2 * WIDTH)
+        four = ir.VectorType(ir.IntType(8), 8)
+        lows, widths = (builder.bitcast(word, four) for word in args[2:])
+        mask = None
+        for place in range(4):
+            spread = ir.Constant(ir.VectorType(ir.IntType(32), 2 * WIDTH), [place] * 2 * WIDTH)
+            low, width = (
+                builder.shuffle_vector(each, ir.Constant(four, ir.Undefined), spread) for each in (lows, widths)
+            )
+            hit = builder.icmp_unsigned("<=", builder.sub(loaded, low), width)
+            mask = hit if mask is None else builder.or_(mask, hit)
+        return _as_word(builder, mask)
+
+    return types.uint64(_INT, _INT, _INT, _INT), generate
+
+
+@intrinsic
 def equal_bytes(_typing: Any, _address: Any, _index: Any, _other: Any) -> Any:
     """Bits of the 32 bytes that are equal from two indices on. All of them are there."""
 
