@@ -155,7 +155,7 @@ def test_help(transcript: Transcript, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("TERMINAL_WIDTH", "100")
     transcript.run("--help")
-    for command in ("validate", "explain", "run", "query", "quarantine", "version"):
+    for command in ("init", "validate", "explain", "test", "plan", "run", "query", "quarantine", "version"):
         transcript.run(command, "--help")
     transcript.run("quarantine", "list", "--help")
     transcript.run("quarantine", "show", "--help")

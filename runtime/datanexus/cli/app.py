@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from datanexus.cli import completion
 from datanexus.cli.result_format import ResultFormat
 
 DATA_DEFAULT = Path(".datanexus")
@@ -23,7 +24,6 @@ app = typer.Typer(
     name="datanexus",
     help="Real-time data pipelines: one YAML file turns records into exact windowed results.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -36,7 +36,18 @@ quarantine_app = typer.Typer(
 )
 app.add_typer(quarantine_app, name="quarantine")
 
-Files = Annotated[list[Path], typer.Argument(help="Pipeline files.", metavar="FILE", show_default=False)]
+Files = Annotated[
+    list[Path],
+    typer.Argument(
+        help="Pipeline files.", metavar="FILE", show_default=False, autocompletion=completion.pipeline_files
+    ),
+]
+OnePipeline = Annotated[
+    str,
+    typer.Argument(
+        help="Of this pipeline.", metavar="PIPELINE", show_default=False, autocompletion=completion.pipelines
+    ),
+]
 Data = Annotated[Path, typer.Option("--data", help="The data folder.", metavar="DIR")]
 JsonLines = Annotated[bool, typer.Option("--json", help="Write messages and results as JSON lines.")]
 Record = Annotated[list[int] | None, typer.Option("--id", help="A record's id; may be given often.", metavar="ID")]
@@ -81,7 +92,10 @@ def explain(files: Files, json_lines: JsonLines = False) -> None:
 
 @app.command("test", short_help="Run the cases of test files.")
 def run_cases(
-    files: Annotated[list[Path], typer.Argument(help="Test files.", metavar="FILE", show_default=False)],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Test files.", metavar="FILE", show_default=False, autocompletion=completion.test_files),
+    ],
     json_lines: JsonLines = False,
 ) -> None:
     """Run a pipeline over the input of each case, and compare its rows with those that are expected."""
@@ -92,8 +106,21 @@ def run_cases(
 
 @app.command(short_help="Say what a changed pipeline file means.")
 def plan(
-    old: Annotated[Path, typer.Argument(help="The file as it runs.", metavar="OLD", show_default=False)],
-    new: Annotated[Path, typer.Argument(help="The file as it should be.", metavar="NEW", show_default=False)],
+    old: Annotated[
+        Path,
+        typer.Argument(
+            help="The file as it runs.", metavar="OLD", show_default=False, autocompletion=completion.pipeline_files
+        ),
+    ],
+    new: Annotated[
+        Path,
+        typer.Argument(
+            help="The file as it should be.",
+            metavar="NEW",
+            show_default=False,
+            autocompletion=completion.pipeline_files,
+        ),
+    ],
     json_lines: JsonLines = False,
 ) -> None:
     """Say what a changed pipeline file means: the class of each change, what becomes of the state, what to write."""
@@ -155,7 +182,10 @@ def query(
 
 @quarantine_app.command("list", short_help="List refused records, oldest first.")
 def quarantine_list(
-    pipeline: Annotated[str | None, typer.Argument(help="Only of this pipeline.", metavar="[PIPELINE]")] = None,
+    pipeline: Annotated[
+        str | None,
+        typer.Argument(help="Only of this pipeline.", metavar="[PIPELINE]", autocompletion=completion.pipelines),
+    ] = None,
     data: Data = DATA_DEFAULT,
     limit: Annotated[int, typer.Option("--limit", help="Records at most.", min=1, metavar="N")] = 20,
     after: Annotated[int, typer.Option("--after", help="Only records with a higher id.", min=0, metavar="ID")] = 0,
@@ -184,7 +214,7 @@ def quarantine_show(
 
 @quarantine_app.command("replay", short_help="Let refused records return.")
 def quarantine_replay(
-    pipeline: Annotated[str, typer.Argument(help="Of this pipeline.", metavar="PIPELINE", show_default=False)],
+    pipeline: OnePipeline,
     data: Data = DATA_DEFAULT,
     record: Record = None,
     everything: All = False,
@@ -205,7 +235,7 @@ def quarantine_replay(
 
 @quarantine_app.command("purge", short_help="Delete refused records.")
 def quarantine_purge(
-    pipeline: Annotated[str, typer.Argument(help="Of this pipeline.", metavar="PIPELINE", show_default=False)],
+    pipeline: OnePipeline,
     data: Data = DATA_DEFAULT,
     record: Record = None,
     everything: All = False,
