@@ -6,6 +6,7 @@ longer, or who knew another process, gets a new snapshot. Tokens say both: `<gen
 
 import asyncio
 import secrets
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from datanexus.core.emission import Emission
 
 KEPT_ROWS = 50_000
 KEPT_CUTS = 5_000
+QUIET_S = 1.0  # a cut that changed no row is told, for its watermark, at most this often
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Feed:
         self._changes: deque[Changes] = deque()
         self._rows = 0
         self._oldest_seq = seq  # changes after this cut are kept
+        self._newest_seq = seq  # of the last cut that is kept
+        self._told_s = 0.0
         self._news = asyncio.Event()
         self._is_closed = False
 
@@ -75,6 +79,10 @@ class Feed:
             [emission.replaced for emission in emissions if emission.replaced.num_rows],
             [emission.deleted for emission in emissions if emission.deleted.num_rows],
         )
+        now_s = time.monotonic()
+        if not changes.rows and now_s - self._told_s < QUIET_S:
+            return
+        self._told_s, self._newest_seq = now_s, seq
         self._changes.append(changes)
         self._rows += changes.rows
         while len(self._changes) > KEPT_CUTS or (self._rows > KEPT_ROWS and len(self._changes) > 1):
@@ -99,7 +107,7 @@ class Feed:
                 rows = await self._read_rows(limit)
                 position = self.seq
                 yield self._event(position, TableSnapshot(position, self._watermark_us, rows))
-            elif position < self.seq:
+            elif position < self._newest_seq:
                 for changes in [kept for kept in self._changes if kept.seq > position]:
                     position = changes.seq
                     yield self._event(position, changes)

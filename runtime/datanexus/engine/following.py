@@ -14,8 +14,8 @@ from datanexus.core.watermark import SplitStatus
 from datanexus.engine.worker import CutMade, Worker
 from datanexus.ports.source import Source, SplitName
 
-CUT_PAUSE_MIN_S = 0.02
-CUT_SHARE = 0.25  # of the time, at most, while records keep coming: a cut of 10 ms is followed by the next after 40 ms
+CUT_PAUSE_MIN_S = 0.04
+CUT_SHARE = 0.2  # of the time, at most, while records keep coming: a cut of 15 ms is followed by the next after 60 ms
 REFRESH_S = 0.1  # between looks for growth, rotation and new files
 
 

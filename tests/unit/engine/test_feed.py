@@ -15,6 +15,11 @@ SCHEMA = pa.schema([("key", pa.int64()), ("value", pa.int64())])
 NONE = pa.RecordBatch.from_pylist([], SCHEMA)
 
 
+@pytest.fixture(autouse=True)
+def _every_cut_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "QUIET_S", 0.0)
+
+
 class Table:
     """A view's table, changed at random, cut by cut, and the feed that tells of it."""
 
@@ -132,5 +137,20 @@ def test_closing_a_feed_ends_its_subscriptions() -> None:
         table.feed.close()
         await asyncio.wait_for(following, 10)
         assert 1 == subscriber.snapshots
+
+    asyncio.run(play())
+
+
+def test_cuts_that_change_nothing_are_told_once_in_a_while_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "QUIET_S", 3600.0)
+
+    async def play() -> None:
+        table, subscriber = Table(4), Subscriber()
+        await subscriber.follow(table.feed, 1)
+        for seq in (1, 2, 3):
+            table.feed.publish(seq, seq, [Emission(NONE, NONE, NONE, NONE)])
+        table.feed.publish(4, 4, [Emission(_batch({1: 1}), NONE, NONE, NONE)])
+        await subscriber.follow(table.feed, 2)
+        assert [1, 4] == subscriber.seen
 
     asyncio.run(play())
