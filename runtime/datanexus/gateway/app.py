@@ -79,7 +79,6 @@ class Gateway:
     def close(self) -> None:
         """End live streams."""
         self._closing.set()
-        self._ingest.close()
 
     def _check_origin(self, scope: Scope) -> None:
         """A page of a stranger, in a browser on this machine, can send requests here; a name of its own that leads to

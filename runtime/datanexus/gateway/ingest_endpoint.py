@@ -79,9 +79,6 @@ class IngestEndpoint:
         content, key = headers.content(), headers.repeat_key()
         return await ingestion.accept(await body.read(receive), content, key)
 
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
     def _find(self, scope: Scope) -> Ingestion:
         """Raises: Problem."""
         if scope["method"] != "POST":

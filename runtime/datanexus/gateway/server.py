@@ -7,8 +7,9 @@ import resource
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
-from starlette.types import ASGIApp
+from starlette.types import Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.server import Server
 
@@ -65,7 +66,17 @@ def listen(host: str, port: int) -> Listener:
     return Listener(listening, str(bound[0]), int(bound[1]))
 
 
-async def serve(app: ASGIApp, listener: Listener, stop: asyncio.Event) -> None:
+class Application(Protocol):
+    """An ASGI application with an end."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+    def close(self) -> None:
+        """End what goes on for ever."""
+        ...
+
+
+async def serve(app: Application, listener: Listener, stop: asyncio.Event) -> None:
     """Answer requests until `stop`; then take no more and return within about a second. Closes the listener."""
     _raise_descriptor_limit()
     config = Config(
@@ -88,6 +99,7 @@ async def serve(app: ASGIApp, listener: Listener, stop: asyncio.Event) -> None:
         await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopping.cancel()
+        app.close()
         server.should_exit = True
         await serving
 

@@ -12,6 +12,7 @@ import { spanText, timeTicks, valueTicks } from "./scales.js";
 const TOP = 14;
 const BOTTOM = 24;
 const RIGHT = 14;
+const SLOTS_MIN = 12; // fewer windows stand at the right, not as broad slabs
 const CHARACTER = 6.7; // width of a digit of the axis' font
 const KEYS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10 };
 
@@ -64,14 +65,15 @@ export class TimeChart {
     const width = this.plot.clientWidth;
     const scale = this.#valueScale(model);
     const left = Math.max(...scale.ticks.map((tick) => short(tick).length)) * CHARACTER + 12;
-    const step = model.starts.length > 1 ? model.starts[1] - model.starts[0] : 1;
+    const step = model.starts.length > 1 ? model.starts[1] - model.starts[0] : Math.max(model.ends[0] - model.starts[0], 1);
     const last = model.starts.at(-1) + (this.#form === "bars" ? step : 0);
-    const span = Math.max(last - model.starts[0], 1);
+    const first = Math.min(model.starts[0], last - SLOTS_MIN * step);
+    const span = last - first;
     const inner = width - left - RIGHT;
     const bottom = this.height - BOTTOM;
     this.#geometry = {
-      left, right: width - RIGHT, bottom, step: (inner * step) / span,
-      x: (at) => (model.starts.length === 1 && this.#form === "lines" ? left + inner / 2 : left + (inner * (at - model.starts[0])) / span),
+      first, left, right: width - RIGHT, bottom, step: (inner * step) / span,
+      x: (at) => left + (inner * (at - first)) / span,
       y: (value) => bottom - ((bottom - TOP) * (value - scale.low)) / (scale.high - scale.low),
     };
     setAttribute(this.svg, "viewBox", `0 0 ${width} ${this.height}`);
@@ -96,12 +98,12 @@ export class TimeChart {
   }
 
   #axes(model, scale, last, inner) {
-    const { left, right, bottom, x, y } = this.#geometry;
+    const { first, left, right, bottom, x, y } = this.#geometry;
     const parts = scale.ticks.flatMap((tick) => [
       svg("line", { class: tick === 0 ? "axis" : "grid", x1: left, x2: right, y1: y(tick), y2: y(tick) }),
       svg("text", { x: left - 7, y: y(tick) + 4, "text-anchor": "end", text: short(tick) }),
     ]);
-    const ticks = timeTicks(model.starts[0], last, Math.max(2, Math.floor(inner / 74)));
+    const ticks = timeTicks(first, last, Math.max(2, Math.floor(inner / 74)));
     for (const { at, label } of ticks) {
       const place = x(at);
       if (place > right - 12 || place < left + 2) continue;

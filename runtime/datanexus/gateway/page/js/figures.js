@@ -55,7 +55,7 @@ export class PipelineFigures {
     this.quarantined.show(short(bad), "", bad ? `${share(bad, counters.in)}, ${short(rates.quarantined_per_s)}/s now` : "none so far", bad ? "warn" : "");
     this.#lag(status);
     this.#watermark(status);
-    this.state.show(bytes(status.state_bytes), "", status.log_bytes === null || status.log_bytes === undefined ? "" : `log ${bytes(status.log_bytes)}`);
+    this.state.show(bytes(status.state_bytes), "", !status.log_bytes ? "" : `log ${bytes(status.log_bytes)}`);
     this.cut.show(status.cut_ms === null || status.cut_ms === undefined ? "–" : short(Math.round(status.cut_ms * 10) / 10), "ms", `cut ${count(status.seq)}`);
     setText(this.holderName, status.holder ? `Watermark held by ${status.holder}` : "Watermark");
     const reason = status.watermark_reason || "no record has moved it yet";

@@ -66,8 +66,8 @@ export class Lanes {
     setAttribute(this.svg, "height", bottom + 22);
     setAttribute(this.svg, "viewBox", `0 0 ${width} ${bottom + 22}`);
     this.svg.replaceChildren(...parts);
-    const rest = left ? ` The ${plural(left, "other group")} are in the table.` : "";
-    setText(this.note, `${plural(spans.length, "session")} of ${plural(lanes.length, "group")}; stronger colour: greater ${this.aggregateName} (up to ${short(high)}). Outlined: open.${rest}`);
+    const rest = left ? ` ${plural(left, "more group is", "more groups are")} in the table.` : "";
+    setText(this.note, `${plural(spans.length, "session")} of ${plural(lanes.length, "group")}, ${spanText(first, last)} UTC; stronger colour: greater ${this.aggregateName} (up to ${short(high)}). Outlined: open.${rest}`);
   }
 }
 

@@ -51,6 +51,16 @@ export class PipelinePage {
       onValue: (status) => this.#show(status),
       onProblem: (problem) => this.#fail(problem),
     });
+    // What waits in quarantine now: the status counts what ever came there.
+    poll((inner) => get(pipelinePath(name, "/quarantine?limit=1"), inner), {
+      everySeconds: 5,
+      signal,
+      onValue: ({ counts }) => {
+        const waiting = counts.reduce((sum, one) => sum + one.records, 0);
+        setText(this.quarantineCount, waiting ? count(waiting) : "");
+        this.quarantineCount.hidden = !waiting;
+      },
+    });
     signal.addEventListener("abort", () => this.#inner?.ending.abort());
   }
 
@@ -74,9 +84,6 @@ export class PipelinePage {
     setAttribute(this.about, "title", status.file);
     this.figures.show(status);
     this.#tell(status);
-    const bad = status.counters.quarantined ?? 0;
-    setText(this.quarantineCount, bad ? count(bad) : "");
-    this.quarantineCount.hidden = !bad;
     if (isFirst) this.#open();
     else this.#inner?.onStatus?.(status);
   }

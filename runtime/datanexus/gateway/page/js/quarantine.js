@@ -14,7 +14,7 @@ const REPLAY_SECONDS = 120;
 export function showQuarantine(panel, { name, argument, signal }) {
   const browser = new Browser(panel, name, signal);
   browser.select(argument);
-  return { onArgument: (id) => browser.select(id) };
+  return { onArgument: (id) => browser.select(id, true) };
 }
 
 class Browser {
@@ -58,8 +58,8 @@ class Browser {
     });
   }
 
-  /** Show one record beside the list; none: the list alone. */
-  select(id) {
+  /** Show one record beside the list; none: the list alone. `isMove`: the reader chose it, so the focus goes along. */
+  select(id, isMove = false) {
     this.selected = id ?? null;
     this.element.classList.toggle("has-detail", this.selected !== null);
     if (this.selected === null) {
@@ -67,7 +67,7 @@ class Browser {
       this.#detail = null;
     } else {
       this.element.append(this.detailSpace);
-      this.#openDetail(this.selected);
+      this.#openDetail(this.selected, isMove);
     }
     if (this.#found) this.table.update(this.#found.entries);
   }
@@ -147,7 +147,7 @@ class Browser {
     return `#/p/${encodeURIComponent(this.name)}/quarantine/${encodeURIComponent(id)}`;
   }
 
-  async #openDetail(id) {
+  async #openDetail(id, isMove) {
     this.detailSpace.replaceChildren(loading(`record ${id}`));
     try {
       const entry = this.#found?.entries.find((one) => String(one.id) === id) ?? (await this.#readOne(id));
@@ -159,6 +159,7 @@ class Browser {
       }
       this.#detail = new RecordDetail({ name: this.name, entry, close, changed: () => link.retry() });
       this.detailSpace.replaceChildren(this.#detail.element);
+      if (!isMove) return;
       this.#detail.heading.focus({ preventScroll: true });
       this.#detail.element.scrollIntoView({ block: "nearest" });
     } catch (problem) {

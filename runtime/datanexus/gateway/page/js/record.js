@@ -45,9 +45,10 @@ export class RecordDetail {
     const request = { ids: [this.entry.id], dry_run: isDry, ...(isEdited ? { fixes: { [String(this.entry.id)]: this.box.value } } : {}) };
     await this.#carryOut("The replay", async () => {
       const outcome = await post(pipelinePath(this.name, "/quarantine/replay"), request);
-      const isRefused = (outcome.rejected ?? []).length > 0;
       const text = outcomeText(outcome);
-      if (!isDry && !isRefused && outcome.selected > 0) this.#finish();
+      if (outcome.selected === 0) return callout("warn", "Nothing to replay", h("p", { text: `${text} The record is on its way back already, was purged, or its source or view is gone.` }));
+      const isRefused = (outcome.rejected ?? []).length > 0;
+      if (!isDry && !isRefused) this.#finish();
       return callout(isRefused ? "bad" : "good", isRefused ? "Refused again" : isDry ? "Would be replayed" : "Replayed", h("p", { text }));
     });
   }
@@ -84,9 +85,11 @@ export class RecordDetail {
 export function outcomeText(outcome) {
   const rejected = outcome.rejected ?? [];
   const parts = COUNTED.filter(([key]) => amount(outcome[key]) > 0).map(([key, words]) => `${count(amount(outcome[key]))} ${words}`);
+  if (amount(outcome.skipped) > 0) parts.push(`${count(outcome.skipped)} left out (on their way back already, or their source or view is gone)`);
   if (rejected.length) parts.push(`${count(rejected.length)} refused again`);
-  const lead = `Of ${plural(outcome.selected, "record")}: ${parts.join(", ") || "nothing"}.`;
+  let lead = `Of ${plural(outcome.selected, "record")}: ${parts.join(", ") || "nothing"}.`;
   const why = rejected.slice(0, 5).map((one) => `${one.id}: ${one.message || one.reason}`).join("\n");
+  if (outcome.more) lead += " There are further ones: replay again.";
   return [outcome.dry_run ? `Dry run, nothing changed. ${lead}` : lead, why].filter(Boolean).join("\n");
 }
 
