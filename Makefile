@@ -26,9 +26,12 @@ $(KERNELS): $(STAMP) $(filter runtime/%,$(SOURCES))
 	$(BIN)/python -m datanexus.engine.kernels
 	touch $@
 
-run: install     ## the main job: the sample pipeline over the sample log, embedded
-	@$(BIN)/datanexus run manifests/samples/web-traffic.yaml --data build/run --fresh
+run: install     ## the main job: the sample pipeline over the sample log, then its page with a live stream beside it
+	@rm -rf build/run
+	@$(BIN)/datanexus run manifests/samples/web-traffic.yaml --data build/run
 	@$(BIN)/datanexus query "SELECT window_start, section, requests, errors, bytes, p99, visitors FROM web_traffic.traffic ORDER BY requests DESC, window_start, section LIMIT 12" --data build/run
+	@echo; echo "Now its page, with a stream of made-up orders beside it. Ctrl-C ends it."
+	@$(BIN)/datanexus up manifests/samples/web-traffic.yaml manifests/samples/live-orders.yaml --data build/run --open
 
 lint: install    ## format, style, types, layers
 	$(BIN)/ruff format --check .

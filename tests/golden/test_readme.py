@@ -29,4 +29,4 @@ def test_the_example_gives_the_output_that_stands_there(
 
 def test_make_run_does_what_the_example_does() -> None:
     recipe = (ROOT / "Makefile").read_text().split("\nrun:")[1].split("\n\n")[0]
-    assert "datanexus run manifests/samples/web-traffic.yaml --data build/run --fresh" in recipe
+    assert "datanexus run manifests/samples/web-traffic.yaml --data build/run" in recipe

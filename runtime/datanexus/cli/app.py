@@ -151,12 +151,13 @@ def up(
         str, typer.Option("--listen", help="Where the page and the API are; port 0: a free one.", metavar="HOST:PORT")
     ] = LISTEN_DEFAULT,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget what the folder has of these pipelines.")] = False,
+    browse: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     json_lines: JsonLines = False,
 ) -> None:
     """Serve pipelines until stopped: follow files, take records by HTTP, switch when a pipeline file changes."""
     from datanexus.cli import serving
 
-    raise typer.Exit(serving.up(files, data, listen, fresh=fresh, json_lines=json_lines))
+    raise typer.Exit(serving.up(files, data, listen, fresh=fresh, browse=browse, json_lines=json_lines))
 
 
 @app.command(short_help="Say how the pipelines of a data folder are.")

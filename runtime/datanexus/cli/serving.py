@@ -4,6 +4,9 @@ for over HTTP, by `query` and on the page."""
 import asyncio
 import os
 import signal
+import sys
+import threading
+import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,16 +17,16 @@ from datanexus.wiring import FAILPOINT_VARIABLE
 from datanexus_spec.errors import InvalidInput
 
 
-def up(files: Sequence[Path], data: Path, listen: str, *, fresh: bool, json_lines: bool) -> int:
+def up(files: Sequence[Path], data: Path, listen: str, *, fresh: bool, browse: bool, json_lines: bool) -> int:
     """Serve pipelines; returns the exit code."""
     with reporting(json_lines=json_lines) as messages:
         host, port = _host_and_port(listen)
         settings = ServeSettings(data, host, port, fresh=fresh, failpoint=os.environ.get(FAILPOINT_VARIABLE, ""))
-        asyncio.run(_up(files, settings, messages))
+        asyncio.run(_up(files, settings, messages, browse=browse))
     return messages.exit_code
 
 
-async def _up(files: Sequence[Path], settings: ServeSettings, messages: Messages) -> None:
+async def _up(files: Sequence[Path], settings: ServeSettings, messages: Messages, *, browse: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -35,9 +38,16 @@ async def _up(files: Sequence[Path], settings: ServeSettings, messages: Messages
             messages.note("only this machine can connect; --listen HOST:PORT opens it to others")
         else:
             messages.note("others can connect, and there is no authentication yet: keep it inside a trusted network")
+        if browse and _has_display():
+            threading.Thread(target=webbrowser.open, args=(f"http://{listener.address}/",), daemon=True).start()
 
     await serve_pipelines(files, os.environ, settings, Audience(listening, messages.note, messages.error), stop)
     messages.note("stopped; the next start goes on from here")
+
+
+def _has_display() -> bool:
+    """Whether a browser would get a window of its own; a text browser would take the terminal."""
+    return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def _host_and_port(listen: str) -> tuple[str, int]:
