@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,15 @@ Seen = dict[int, float]  # window start in ms since the stream's start → when 
 Watch = Callable[[Server, Seen, threading.Event], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Milliseconds from due to seen, one for each window, and from due to answered, one for each body."""
+
+    seen_ms: list[float]
+    answered_ms: list[float]
+    busy_share: float  # of the server's core while bodies were sent
+
+
 def latency(_measurements: Measurements, report: Report) -> None:
     """Percentiles over all windows that closed after the start had settled."""
     report.show(
@@ -49,18 +59,20 @@ def latency(_measurements: Measurements, report: Report) -> None:
     rows = []
     for limit, label, watch in ((LIVE, "`/v1/live`", _watch_live), (QUERY, "`/v1/query`, polled", _watch_query)):
         try:
-            found = _measure(watch)
+            run = _measure(watch)
         except ServerFailed as error:
             report.missing(limit.name)
-            rows.append((label, f"not measured: {error}", "", "", f"{limit.most:g} {limit.unit}", ""))
+            rows.append((label, f"not measured: {error}", "", "", f"{limit.most:g} {limit.unit}", "", "", ""))
             continue
-        p50, p99 = (float(np.percentile(found, share)) for share in (50, 99))
-        rows.append((label, f"{len(found)}", f"{p50:.1f} ms", *report.limit(limit, p99)))
-    report.table(("seen by", "windows", "p50", "p99", "bar", ""), rows)
+        p50, p99 = (float(np.percentile(run.seen_ms, share)) for share in (50, 99))
+        answered = " / ".join(f"{np.percentile(run.answered_ms, share):.1f}" for share in (50, 99))
+        own = (f"{answered} ms", f"{run.busy_share:.0%}")
+        rows.append((label, f"{len(run.seen_ms)}", f"{p50:.1f} ms", *report.limit(limit, p99), *own))
+    report.table(("seen by", "windows", "p50", "p99", "bar", "", "POST answered, p50 / p99", "server's core"), rows)
 
 
-def _measure(watch: Watch) -> list[float]:
-    """Milliseconds from due to seen, one for each window. Raises: ServerFailed."""
+def _measure(watch: Watch) -> Run:
+    """One run against a server of its own. Raises: ServerFailed."""
     own = os.sched_getaffinity(0)
     bodies = _bodies()
     with tempfile.TemporaryDirectory(dir=FOLDER) as name:
@@ -88,8 +100,9 @@ def _bodies() -> list[bytes]:
     return bodies
 
 
-def _run(server: Server, bodies: list[bytes], watch: Watch) -> list[float]:
+def _run(server: Server, bodies: list[bytes], watch: Watch) -> Run:
     seen: Seen = {}
+    answered_ms = np.zeros(len(bodies))
     over = threading.Event()
     failures: list[Exception] = []
     period_s = BODY_RECORDS / RECORDS_PER_SECOND
@@ -101,6 +114,7 @@ def _run(server: Server, bodies: list[bytes], watch: Watch) -> list[float]:
             for number in range(first, len(bodies), _CONNECTIONS):
                 time.sleep(max(0.0, started_s + number * period_s - time.perf_counter()))
                 connection.post(_INGEST, bodies[number], _NDJSON)
+                answered_ms[number] = (time.perf_counter() - started_s - number * period_s) * 1000
         except (ServerFailed, OSError) as error:
             failures.append(error)
         finally:
@@ -117,14 +131,17 @@ def _run(server: Server, bodies: list[bytes], watch: Watch) -> list[float]:
     senders = [threading.Thread(target=send, args=(first,)) for first in range(_CONNECTIONS)]
     for thread in senders:
         thread.start()
+    busy_s = server.cpu_s()
     for thread in senders:
         thread.join()
+    busy_share = (server.cpu_s() - busy_s) / (time.perf_counter() - started_s)
     time.sleep(_DRAIN_S)
     over.set()
     watching.join(_DRAIN_S)
     if failures:
         raise ServerFailed(str(failures[0]))
-    return _latencies(seen, lambda body: started_s + body * period_s)
+    settled = answered_ms[round(_SETTLE_S / period_s) :]
+    return Run(_latencies(seen, lambda body: started_s + body * period_s), settled.tolist(), busy_share)
 
 
 def _latencies(seen: Mapping[int, float], due: Callable[[int], float]) -> list[float]:

@@ -101,9 +101,9 @@ PEERS = (
     Peer(
         "Polars",
         in_peers_environment("whole_file", "polars"),
-        "one query over the finished file in memory, one thread, `unique(event_id)`. Favoured: it sees all at once, no"
-        " watermark, no order, no state between batches, nothing written; its file has no broken lines, as one would"
-        " end it.",
+        "one query over the finished file, its streaming engine, one thread, `unique(event_id)`. Favoured: it sees all"
+        " at once, no watermark, no order, no state between batches, nothing written; its file has no broken lines, as"
+        " one would end it.",
         sound=True,
     ),
     Peer(

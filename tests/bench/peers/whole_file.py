@@ -45,17 +45,17 @@ def in_duckdb(path: Path) -> dict[str, Any]:
 
 
 def in_polars(path: Path) -> dict[str, Any]:
-    """One thread, the engine for data in memory: here quicker than the streaming one. A broken line ends it."""
+    """One thread, the streaming engine: here quicker than the one for data in memory. A broken line ends it."""
     schema = {"event_id": pl.String, "auction": pl.Int64, "price": pl.Int64, "ts": pl.String}
     time_ms = pl.col("ts").str.strptime(pl.Datetime("ms"), "%+").to_physical()
     query = (
         pl.scan_ndjson(path, schema=schema)
-        .unique("event_id", keep="any")
         .with_columns(place=time_ms // WINDOW_MS)
+        .unique("event_id", keep="any")
         .group_by("auction", "place")
         .agg(bids=pl.len(), total=pl.col("price").sum(), least=pl.col("price").min(), greatest=pl.col("price").max())
     )
-    return _timed(lambda: query.collect(engine="in-memory"))
+    return _timed(lambda: query.collect(engine="streaming"))
 
 
 def _timed(run: Callable[[], pl.DataFrame]) -> dict[str, Any]:
