@@ -60,12 +60,23 @@ _POSIX_CLASSES = {
     "word": string.ascii_letters + string.digits + "_",
     "xdigit": string.hexdigits,
 }
+# What is ASCII of Unicode's general categories.
+_GENERAL_CLASSES = {
+    "L": string.ascii_letters,
+    "Ll": string.ascii_lowercase,
+    "Lu": string.ascii_uppercase,
+    "N": string.digits,
+    "Nd": string.digits,
+}
 _CONTROLS = {"a": 7, "t": 9, "n": 10, "v": 11, "f": 12, "r": 13}
 _EDGES = {"^": AT_BEGIN, "A": AT_BEGIN, "$": AT_END, "z": AT_END, "b": AT_WORD_EDGE, "B": INSIDE_WORD_OR_OUT}
 _ESCAPED_EDGES = ("\\A", "\\z", "\\b", "\\B")
 _PUNCTUATION = frozenset(string.punctuation)
 _QUANTIFIER = re.compile(r"[*+?]|\{(\d{1,3})(?:,(\d{0,3}))?\}", re.ASCII)
 _GROUP = re.compile(r"\((?:\?P?<([A-Za-z_]\w*)>|\?:|(?!\?))", re.ASCII)
+_FLAGS = re.compile(r"\(\?([ims]+)([:)])")  # a line has no line end, so m and s change nothing
+_CODE = re.compile(r"\\x(?:([0-9A-Fa-f]{2})|\{([0-9A-Fa-f]{1,6})\})")
+_GENERAL = re.compile(r"\\p(?:\{(\w+)\}|(\w))", re.ASCII)
 _POSIX = re.compile(r"\[:(\^?)(\w+):\]", re.ASCII)
 _EVERY = frozenset(range(256))
 _LEADING = frozenset(range(0x80)) | frozenset(range(0xC0, 0x100))  # bytes that begin a character
@@ -78,7 +89,7 @@ _NOWHERE: Bytes256 = frozenset()
 class LineProgram:
     """`steps`: rows of WORDS integers, run from row `first`. `classes`: 256 flags each; `ranges`: (PLAIN, NEGATED or
     TABLE_ONLY, lowest bytes, widths) each, four bytes a word. `texts`: literal bytes. `slots`: how many groups are
-    captured."""
+    captured. `ascii_only`: the program holds for lines of ASCII alone."""
 
     steps: tuple[tuple[int, ...], ...]
     first: int
@@ -86,6 +97,7 @@ class LineProgram:
     ranges: tuple[tuple[int, int, int], ...]
     texts: bytes
     slots: int
+    ascii_only: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,19 +167,23 @@ class _Unsupported(Exception):
 
 def line_program(pattern: str, slots: Sequence[str]) -> LineProgram | None:
     """Translate a pattern, capturing the named groups in `slots`; None where only RE2 can run it."""
+    reader = _Reader(pattern)
     try:
-        return _Builder(slots).built(_Reader(pattern).read())
+        node = reader.read()
+        return _Builder(slots).built(node, ascii_only=reader.ascii_only)
     except _Unsupported:
         return None
 
 
 class _Reader:
-    """A recursive reading of a pattern."""
+    """A recursive reading of a pattern. `ascii_only`: what was read means more in lines that are not ASCII."""
 
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
         self._at = 0
         self._depth = 0
+        self._folds = False  # upper and lower case are one from here to the end of the group
+        self.ascii_only = False
 
     def read(self) -> _Node:
         node = self._choice()
@@ -200,33 +216,65 @@ class _Reader:
             self._at += 1
             return _Edge(_EDGES[char])
         if char == "[":
-            accepts, self._at = _character_class(self._pattern, self._at + 1)
+            accepts, self._at = _character_class(self._pattern, self._at + 1, folds=self._folds)
+            self.ascii_only |= self._folds
             return _Character(accepts)
         if self._pattern.startswith(_ESCAPED_EDGES, self._at):
             self._at += 2
             return _Edge(_EDGES[self._pattern[self._at - 1]])
         if char == "\\":
-            accepts, self._at = _escaped(self._pattern, self._at + 1)
-            return _Character(accepts)
+            return self._escape()
         if char == ".":
             self._at += 1
             return _Character(_EVERY - {10})
         if char in "*+?{}]":
             raise _Unsupported
         self._at += 1
+        return self._literal(char)
+
+    def _literal(self, char: str) -> _Node:
+        if self._folds and ord(char) > 127:
+            raise _Unsupported
+        if self._folds and char.isalpha():
+            self.ascii_only = True
+            return _Character(frozenset((char.lower() + char.upper()).encode()))
         literal = tuple(_Character(frozenset({byte})) for byte in char.encode())
         return literal[0] if len(literal) == 1 else _Sequence(literal)
 
+    def _escape(self) -> _Node:
+        code = _CODE.match(self._pattern, self._at)
+        if code is not None:
+            self._at = code.end()
+            point = int(code[1] or code[2], 16)
+            if not 0 < point < 128:
+                raise _Unsupported
+            return self._literal(chr(point))
+        general = _GENERAL.match(self._pattern, self._at)
+        name = "" if general is None else general[1] or general[2]
+        if general is not None and not self._folds and name in _GENERAL_CLASSES:
+            self._at = general.end()
+            self.ascii_only = True
+            return _Character(frozenset(_GENERAL_CLASSES[name].encode()))
+        accepts, self._at = _escaped(self._pattern, self._at + 1)
+        return _Character(accepts)
+
     def _group(self) -> _Node:
-        opening = _GROUP.match(self._pattern, self._at)
+        flags = _FLAGS.match(self._pattern, self._at)
+        opening = flags or _GROUP.match(self._pattern, self._at)
         if opening is None:
             raise _Unsupported
         self._at = opening.end()
+        if flags is not None and flags[2] == ")":
+            self._folds |= "i" in flags[1]
+            return _Sequence(())
+        folds_outside = self._folds
+        self._folds |= flags is not None and "i" in flags[1]
         body = self._choice()
+        self._folds = folds_outside
         if not self._pattern.startswith(")", self._at):
             raise _Unsupported
         self._at += 1
-        return _Group(opening[1] or "", body)
+        return _Group("" if flags is not None else opening[1] or "", body)
 
     def _repeated(self, node: _Node) -> _Node:
         found = _QUANTIFIER.match(self._pattern, self._at)
@@ -260,7 +308,7 @@ def _escaped(pattern: str, at: int) -> tuple[Bytes256, int]:
     raise _Unsupported
 
 
-def _character_class(pattern: str, at: int) -> tuple[Bytes256, int]:
+def _character_class(pattern: str, at: int, *, folds: bool) -> tuple[Bytes256, int]:
     negated = pattern.startswith("^", at)
     at += negated
     accepts: set[int] = set()
@@ -271,6 +319,8 @@ def _character_class(pattern: str, at: int) -> tuple[Bytes256, int]:
             raise _Unsupported
         if char == "]" and at > begin:
             break
+        if folds and pattern.startswith("[:", at):
+            raise _Unsupported
         member, at = _class_member(pattern, at)
         if pattern.startswith("-", at) and not pattern.startswith("-]", at):
             high = pattern[at + 1 : at + 2]
@@ -278,6 +328,8 @@ def _character_class(pattern: str, at: int) -> tuple[Bytes256, int]:
                 raise _Unsupported
             member, at = frozenset(range(min(member), ord(high) + 1)), at + 2
         accepts |= member
+    if folds:
+        accepts |= {ord(chr(byte).swapcase()) for byte in accepts if byte < 128 and chr(byte).isalpha()}
     complete = _EVERY - accepts if negated else frozenset(accepts)
     if not complete:
         raise _Unsupported
@@ -329,7 +381,7 @@ class _Builder:
     _classes: dict[Bytes256, int] = field(default_factory=dict)
     _texts: bytearray = field(default_factory=bytearray)
 
-    def built(self, node: _Node) -> LineProgram:
+    def built(self, node: _Node, *, ascii_only: bool) -> LineProgram:
         """The program of a whole pattern."""
         finished = self._step(FINISHED, -1, _Start(_NOWHERE, is_nullable=True))
         first = self._add(node, finished)
@@ -340,6 +392,7 @@ class _Builder:
             ranges=tuple(_ranges(accepts) for accepts in self._classes),
             texts=bytes(self._texts),
             slots=len(self.slots),
+            ascii_only=ascii_only,
         )
 
     def _add(self, node: _Node, follower: int) -> int:

@@ -17,6 +17,7 @@ _ATOMS = (
     *("[[:alpha:]]", "[^[:digit:]]", "a", "b", " ", r"\.", "-", "1", "x=", r"\[", '"', "é", "日", r"a\b", r"\b", r"\B"),
     *(r'(?:[^"\\]|\\.)', "(?:a|[^ab])"),
 )
+_RARE_ATOMS = ("(?i:Ab)", "(?i:[^A-C])", "(?i)B", "(?i)[sk]", r"\x41", r"\x{62}", r"\pL", r"\p{Lu}", r"\pN", "(?s).")
 _QUANTIFIERS = ("", "", "", "+", "*", "?", "{2}", "{1,3}", "+?", "*?", "??", "{2,}", "{0,2}?", "{1,}?")
 _CHARACTERS = 'aab11. -"é_x=[]\\日'
 _COMMON_LINE = b'1.2.3.4 - bob [17/May/2015:10:05:03 +0200] "GET /a HTTP/1.1" 200 12'
@@ -43,7 +44,7 @@ class _Patterns:
             self.names.append(name)
             return f"(?P<{name}>{self._part(depth - 1)}){rng.choice(('', '', '?', '*', '+'))}"
         if depth <= 0 or kind < 0.6:
-            return rng.choice(_ATOMS) + rng.choice(_QUANTIFIERS)
+            return rng.choice(_RARE_ATOMS if rng.random() < 0.05 else _ATOMS) + rng.choice(_QUANTIFIERS)
         if kind < 0.75:
             return "".join(self._part(depth - 1) for _ in range(rng.randint(1, 4)))
         if kind < 0.87:
@@ -102,7 +103,7 @@ def test_the_built_in_matcher_matches_as_re2_does() -> None:
         taken += 1
         for line, expected, groups in zip(lines, known, found, strict=True):
             if groups is None and expected is not None:
-                given_up += 1  # after too many tries; such lines go to RE2
+                given_up += line.isascii()  # after too many tries; such lines go to RE2, as some that are not ASCII
                 continue
             assert expected == groups, (seed, pattern, line)
             matched += expected is not None

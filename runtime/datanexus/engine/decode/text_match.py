@@ -10,7 +10,7 @@ import numpy as np
 from datanexus.core import kernel_types as types
 from datanexus.core.kernel import I64, I64_OUT, U8, U8_OUT, inlined, kernel
 from datanexus.engine.decode.json_scan import CLEAR, DOUBT, Address, Bytes, Longs
-from datanexus.engine.decode.wide import address_of, byte_at, long_at, lowest_bit, put_long, range_hits
+from datanexus.engine.decode.wide import address_of, byte_at, long_at, lowest_bit, non_ascii, put_long, range_hits
 from datanexus.plan.line_pattern import (
     AT_BEGIN,
     AT_END,
@@ -46,6 +46,7 @@ class LineMatcher:
     def __init__(self, program: LineProgram) -> None:
         self._slots = program.slots
         self._first = program.first
+        self._ascii_only = program.ascii_only
         self._steps = np.array(program.steps, np.int64).reshape(-1)
         self._classes = np.frombuffer(b"".join(program.classes), np.uint8)
         self._ranges = np.array(program.ranges, np.int64).reshape(-1)
@@ -60,8 +61,8 @@ class LineMatcher:
         begins, sizes = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         notes, groups = np.empty(_NOTES * _NOTE_WORDS, np.int64), np.empty(2 * self._slots, np.int64)
         _match(
-            data, starts, lengths, self._steps, self._first, self._classes, self._ranges, self._texts,
-            notes, groups, begins.reshape(-1), sizes.reshape(-1), status,
+            data, starts, lengths, self._steps, self._first, self._ascii_only, self._classes, self._ranges,
+            self._texts, notes, groups, begins.reshape(-1), sizes.reshape(-1), status,
         )  # fmt: skip
         return begins, sizes
 
@@ -95,6 +96,19 @@ def _characters_on(b: Address, i: int, end: int, count: int) -> int:
         i += 1 if c < 0x80 else 2 if c < 0xE0 else 3 if c < 0xF0 else 4
         count -= 1
     return min(i, end)
+
+
+@inlined
+def _is_ascii(b: Address, i: int, end: int, limit: int) -> bool:
+    while i < end and i + 16 <= limit:
+        mask = non_ascii(b, i)
+        if mask != 0:
+            is_beyond: bool = i + lowest_bit(mask) >= end
+            return is_beyond
+        i += 16
+    while i < end and byte_at(b, i) < 128:
+        i += 1
+    return i >= end
 
 
 @inlined
@@ -235,13 +249,16 @@ def _match_line(
             last = long_at(note, 3)
 
 
-@kernel(types.void(U8, I64, I64, I64, types.int64, U8, I64, U8, I64_OUT, I64_OUT, I64_OUT, I64_OUT, U8_OUT))
+@kernel(
+    types.void(U8, I64, I64, I64, types.int64, types.boolean, U8, I64, U8, I64_OUT, I64_OUT, I64_OUT, I64_OUT, U8_OUT)
+)
 def _match(
     data: Bytes,
     starts: Longs,
     lengths: Longs,
     steps: Longs,
     first: int,
+    ascii_only: bool,
     classes: Bytes,
     ranges: Longs,
     texts: Bytes,
@@ -256,6 +273,9 @@ def _match(
     groups = address_of(groups_of)
     for row in range(lines):
         if status[row] != CLEAR:
+            continue
+        if ascii_only and not _is_ascii(address_of(data), starts[row], starts[row] + lengths[row], data.size):
+            status[row] = DOUBT
             continue
         verdict = _match_line(
             address_of(data),
