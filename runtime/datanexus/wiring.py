@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from datanexus.adapters.connectors.factory import open_sink, open_source
-from datanexus.adapters.embedded.allocation import return_freed_memory
+from datanexus.adapters.embedded.allocation import return_freed_memory, return_startup_code
 from datanexus.adapters.embedded.blobs import open_blobs
 from datanexus.adapters.embedded.data_folder import DataFolder, open_data_folder
 from datanexus.adapters.embedded.log import open_log
-from datanexus.adapters.embedded.store import open_store
+from datanexus.adapters.embedded.store import SERVE_MEMORY_BYTES, memory_for, open_store
 from datanexus.engine.accounting import IN, QUARANTINED
 from datanexus.engine.agreement import Storage, agree_on_state, forget, forget_log, record_of
 from datanexus.engine.reader import CutSchedule
@@ -33,6 +33,8 @@ from datanexus.ports.sink import Sink
 from datanexus.ports.source import Source
 from datanexus.ports.store import Store
 from datanexus_spec.errors import InvalidInput
+
+_ROW_COLUMNS = 8  # of a view beside its groups and aggregates: window, key hash, states
 
 FAILPOINT_VARIABLE = "DATANEXUS_FAILPOINT"  # `store.commit:after@3`: the process ends itself there, the third time
 
@@ -78,7 +80,8 @@ async def run_pipelines(
 ) -> tuple[RunSummary, ...]:
     """Run each pipeline to the end of its input, or until `stop`; nothing is started after a stop."""
     summaries: list[RunSummary] = []
-    async with opened_adapters(settings.data, settings.failpoint) as adapters:
+    memory_bytes = memory_for(max((_columns(pipeline.plan) for pipeline in pipelines), default=0))
+    async with opened_adapters(settings.data, settings.failpoint, memory_bytes) as adapters:
         for pipeline in pipelines:
             if stop.is_set():
                 break
@@ -134,6 +137,11 @@ async def _run_one(
     )
 
 
+def _columns(plan: PhysicalPlan) -> int:
+    """How many columns a cut may write into."""
+    return sum(len(view.group_by) + len(view.aggregates) + _ROW_COLUMNS for view in plan.views)
+
+
 def _refuse_http(plan: PhysicalPlan) -> None:
     for source in plan.sources:
         if source.http is not None:
@@ -171,13 +179,16 @@ class Adapters:
 
 
 @asynccontextmanager
-async def opened_adapters(data: Path, failpoint: str) -> AsyncIterator[Adapters]:
-    """Take a data folder and open what is in it."""
+async def opened_adapters(
+    data: Path, failpoint: str, memory_bytes: int = SERVE_MEMORY_BYTES
+) -> AsyncIterator[Adapters]:
+    """Take a data folder and open what is in it. `memory_bytes`: for the store's buffers."""
     return_freed_memory()
     folder = open_data_folder(data)
     try:
         reach = reach_of(failpoint)
-        store = open_store(folder.store_path)
+        store = open_store(folder.store_path, memory_bytes=memory_bytes)
+        return_startup_code()
         try:
             yield Adapters(folder, guarded(store, Store, reach), reach)
         finally:

@@ -48,7 +48,10 @@ from datanexus.ports.store import (
 from datanexus.query.connection import PREPARATION
 from datanexus_spec.errors import Conflict, Corrupt, Incompatible, InvalidInput, Unavailable
 
-RUN_MEMORY_BYTES = 128 << 20  # DuckDB's buffers while a pipeline runs; with 64 MiB a view of 220 columns runs out
+SERVE_MEMORY_BYTES = 128 << 20  # DuckDB's buffers while pipelines come and go
+RUN_MEMORY_BYTES = 32 << 20  # and what the columns need, where all pipelines are known; a million rows spill
+# A transaction holds two or three blocks of 256 KiB for each column it inserts into: 225 of text ran out of 128 MiB.
+COLUMN_MEMORY_BYTES = 1 << 20
 QUERY_MEMORY_BYTES = 512 << 20  # while only queries run; larger ones spill to disk
 CHECKPOINT_WAL_BYTES = 64 << 20  # a checkpoint of this much takes about 0.2 s; its cost per row does not depend on it
 
@@ -413,9 +416,15 @@ class DuckStore:
         )
 
 
-def open_store(path: Path, *, read_only: bool = False) -> DuckStore:
+def memory_for(columns: int) -> int:
+    """What DuckDB needs for cuts that write into so many columns, of all views of a pipeline."""
+    return RUN_MEMORY_BYTES + max(16, columns) * COLUMN_MEMORY_BYTES
+
+
+def open_store(path: Path, *, read_only: bool = False, memory_bytes: int = SERVE_MEMORY_BYTES) -> DuckStore:
     """Open a store, or make a new one where there is no file.
 
+    memory_bytes: for DuckDB's buffers, see memory_for; fixed from now on. Beyond it larger commits fail.
     read_only: for a second process while no owner holds the file; nothing is written, only the reading calls work.
     Raises: Unavailable (in use, no permission, disk full, read-only and absent), Incompatible (written by a newer
     version; left untouched), Corrupt.
@@ -427,7 +436,7 @@ def open_store(path: Path, *, read_only: bool = False) -> DuckStore:
             config={
                 "threads": 1,
                 "async_threads": 1,
-                "memory_limit": f"{QUERY_MEMORY_BYTES if read_only else RUN_MEMORY_BYTES}B",
+                "memory_limit": f"{QUERY_MEMORY_BYTES if read_only else memory_bytes}B",
                 "temp_directory": f"{path}.tmp",
                 "checkpoint_threshold": f"{CHECKPOINT_WAL_BYTES}B",
             }
