@@ -169,11 +169,18 @@ def ahead_of_the_clock(folder: Path) -> Path:
     return _written(folder / "forecast.ndjson", "\n".join(lines) + "\n")
 
 
+def day_and_clock_apart(folder: Path) -> Path:
+    """The day in one column, the time of day in another."""
+    lines = ["Date;Time;Power"] + [f"{1 + row // 24:02}/05/2024;{row % 24:02}:00:00;{row % 7}.5" for row in range(ROWS)]
+    return _written(folder / "power.csv", "\n".join(lines) + "\n")
+
+
 RUNS: dict[str, Callable[[Path], Path]] = {
     made.__name__: made
     for made in (
         semicolon_csv, byte_order_mark, epoch_micros, nested_json, mixed_types, no_header, quoted_newlines, gzipped,
         unordered, log_lines, key_values, json_array, parquet, day_or_month_first, newest_first, ahead_of_the_clock,
+        day_and_clock_apart,
     )
 }  # fmt: skip
 
@@ -228,9 +235,17 @@ def unreadable_times(folder: Path) -> Path:
     return _written(folder / "us.csv", "\n".join(lines) + "\n")
 
 
+def list_in_an_object(folder: Path) -> Path:
+    """One object whose list holds the records."""
+    return _written(folder / "page.json", json.dumps({"page": 1, "items": [{"at": _iso(row)} for row in range(9)]}))
+
+
 REFUSED: dict[str, Callable[[Path], Path]] = {
-    made.__name__: made for made in (no_time, syslog, binary, empty, spreadsheet, prose, utf16, unreadable_times)
-}
+    made.__name__: made
+    for made in (
+        no_time, syslog, binary, empty, spreadsheet, prose, utf16, unreadable_times, list_in_an_object,
+    )
+}  # fmt: skip
 
 
 def _iso(offset_s: int) -> str:

@@ -115,6 +115,16 @@ def test_a_large_file_is_sampled_at_its_end_too(transcript: Transcript) -> None:
     assert (120_000, 0, 0) == (found["in"], found["quarantined"], found["late"])
 
 
+def test_a_few_broken_times_among_many_do_not_hide_the_event_time(transcript: Transcript) -> None:
+    lines = [f"2024-05-01 {row // 60 % 24:02}:{row % 60:02}:00,{row}" for row in range(1_000)]
+    lines[17] = "yesterday,17"
+    (transcript.folder / "broken.csv").write_text("when,n\n" + "\n".join(lines) + "\n")
+    told = json.loads(transcript.output_of("init", "broken.csv", "--output", "made.yaml", "--json"))
+    assert ("when", {"InvalidTimestamp": 1}) == (told["event_time"], told["refused"])
+    assert any("yesterday" in doubt for doubt in told["unsure"])
+    assert 1 == totals(transcript, "made.yaml")["quarantined"]
+
+
 def test_the_path_is_relative_to_the_file_that_is_written(transcript: Transcript) -> None:
     RUNS["unordered"](transcript.folder)
     (transcript.folder / "pipelines").mkdir()

@@ -14,9 +14,8 @@ from decimal import Decimal
 from itertools import pairwise
 
 from datanexus.inference.finding import FieldFinding, Value
-from datanexus.inference.times import TimeFinding, epoch_times, text_times
+from datanexus.inference.times import EXCEPTIONS_MAX, TimeFinding, epoch_times, text_times
 
-EXCEPTIONS_MAX = 0.01  # share of values of another type that a column may have and still be of its type
 _COLUMN_MIN = 100  # values below which no exception is forgiven
 _SHOWN = 40  # characters of an example
 _NULL_TEXTS = frozenset(
@@ -279,6 +278,9 @@ def _as_times(found: FieldFinding, times: TimeFinding) -> FieldFinding:
         notes.append(f"{' or '.join(times.others)} would read every value of the sample too, as other days")
     if not times.has_zone:
         notes.append("written without a zone: record.timeZone says which")
+    if times.unread:
+        count = len(times.unread)
+        notes.append(f"{count} of {len(times.instants_us):,} values are no times, such as '{shown(times.unread[0])}'")
     if len(times.formats) > 1:
         notes.append("written in several ways; tried in this order")
     formats = () if times.formats == ("iso8601",) else times.formats

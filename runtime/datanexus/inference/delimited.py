@@ -127,7 +127,7 @@ def _parsed(text: str, delimiter: str, quote: str, rows_max: int) -> list[list[s
 def _header(first: Row, below: Sequence[Row]) -> tuple[list[str], str]:
     """The names in the first line, if these are names; and what is unsure about that."""
     names = [(value or "").strip() for value in first]
-    if any(column("", "", [name], typed=False).type != "string" for name in names if name):
+    if any(column("", "", [name], typed=False).type not in ("string", "bool") for name in names if name):
         return [], ""
     if not all(names):
         return [], "the first line has an empty value, so it is taken for a record and not for a header"

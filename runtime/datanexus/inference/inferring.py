@@ -35,6 +35,7 @@ _LATER_NAMES = re.compile(
     r"updat|modif|load|ingest|receiv|expire|end|finish|delet|due|birth|valid|start_?ed?$", re.IGNORECASE
 )
 _SHOWN_FIELDS = 20
+_CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AaPp][Mm])?")
 _SOMETIMES = ("verb", "httpversion")  # a broken request line in an access log has neither
 
 
@@ -117,6 +118,9 @@ def _event_time(
         notes.append(f"{missing:,} of {len(chosen.values):,} records have no `{chosen.name}`: they go to quarantine")
     if chosen.type == "date":
         notes.append("it has days only: the time of an event is the first moment of its day")
+        clocks = [each.name for each in fields if _CLOCK.fullmatch(each.example)]
+        if clocks:
+            notes.append(f"`{clocks[0]}` holds the time of day; an event time is one field: join the two in the data")
     kept = [note for note in chosen.notes if not note.startswith("no value")]
     made = FieldFinding(
         chosen.raw,
@@ -154,6 +158,7 @@ def _rank(found: FieldFinding, form: FormatFinding) -> tuple[object, ...]:
 
 def _no_event_time(sample: Sample, found: FormatFinding, fields: Sequence[FieldFinding]) -> InvalidInput:
     lines = [f"    {each.raw}: {each.type}, such as {each.example or 'nothing'}{_nearness(each)}" for each in fields]
+    lines += [f"    ({note})" for note in found.notes]
     told = "\n".join(lines[:_SHOWN_FIELDS])
     more = f"\n    and {len(lines) - _SHOWN_FIELDS} more" if len(lines) > _SHOWN_FIELDS else ""
     return InvalidInput(
@@ -168,6 +173,9 @@ def _no_event_time(sample: Sample, found: FormatFinding, fields: Sequence[FieldF
 def _nearness(found: FieldFinding) -> str:
     if found.type == "string" and _TIME_LIKE.search(found.example):
         return "; it looks like a time, but no format that is known reads all its values"
+    first = found.present[0] if found.present else None
+    if isinstance(first, list) and first and isinstance(first[0], dict):
+        return "; a list inside a record is not taken apart: write its objects one a line"
     return ""
 
 

@@ -4,7 +4,7 @@ The engine's own reader is the judge (`engine.decode.time_pattern`), so what is 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise, product
 from zoneinfo import ZoneInfo
@@ -13,6 +13,9 @@ from datanexus.engine.decode.time_pattern import EPOCHS, Moment, TimeFormat, ins
 from datanexus_spec.pipeline import ISO8601
 
 TEXT_MAX = 48  # characters of a text that may be a time
+EXCEPTIONS_MAX = 0.01  # share of values of another kind that a column may have and still be of its kind
+_MANY = 100  # values below which no exception is forgiven
+_BEGUN = 50  # values that are looked at before formats are tried
 _JUDGED = 2_000  # values of a column
 _FORMATS_MAX = 3  # of one column
 _DATES = (
@@ -41,25 +44,28 @@ _UTC = ZoneInfo("UTC")
 @dataclass(frozen=True, slots=True)
 class TimeFinding:
     """Formats that read a column. `instants_us`: of all its values. `has_zone`: every value says its offset or is an
-    epoch. `others`: formats that read all values too, as other instants. `date_only`: no value has a time of day."""
+    epoch. `others`: formats that read all values too, as other instants. `date_only`: no value has a time of day.
+    `unread`: the values that are no times, few among many."""
 
     formats: tuple[str, ...]
     instants_us: Sequence[int | None]
     has_zone: bool
     others: tuple[str, ...] = ()
     date_only: bool = False
+    unread: tuple[str, ...] = ()
 
 
 def text_times(values: Sequence[str | None]) -> TimeFinding | None:
     """The formats in which all texts of a column are times; None when there are none. None among values is kept."""
     present = [value for value in values if value is not None]
-    if not present or any(len(value) > TEXT_MAX or not any(map(str.isdigit, value)) for value in present[:50]):
+    begun = present[:_BEGUN]
+    if sum(len(value) <= TEXT_MAX and any(map(str.isdigit, value)) for value in begun) <= len(begun) // 2:
         return None
     judged = present[:: max(1, len(present) // _JUDGED)]
     fitting = [candidate for candidate in _candidates(judged[0]) if _reads_all(candidate, judged)]
     if fitting:
         return _finding(values, judged, fitting)
-    return _several(values, judged)
+    return _nearly(values, judged) or _several(values, judged)
 
 
 def epoch_times(values: Sequence[float | None]) -> TimeFinding | None:
@@ -92,6 +98,21 @@ def _finding(values: Sequence[str | None], judged: Sequence[str], fitting: Seque
     has_zone = all(isinstance(moment, Moment) and not moment.is_local for moment in moments)
     others = tuple(by_instants[key].text for key in ranked[1:])
     return TimeFinding((chosen.text,), instants, has_zone, others, date_only=_is_date_only(chosen, judged))
+
+
+def _nearly(values: Sequence[str | None], judged: Sequence[str]) -> TimeFinding | None:
+    """The format that reads nearly all of many values; the others are no times at all."""
+    if len(judged) < _MANY:
+        return None
+    probes = dict.fromkeys((judged[0], judged[len(judged) // 2], judged[-1]))
+    for candidate in dict.fromkeys(found for probe in probes for found in _candidates(probe)):
+        unread = [value for value in judged if _instant(candidate, value) is None]
+        if len(unread) <= EXCEPTIONS_MAX * len(judged):
+            read = [value for value in judged if _instant(candidate, value) is not None]
+            found = _finding(values, read, [candidate])
+            missed = [value for value, time in zip(values, found.instants_us, strict=True) if value and time is None]
+            return replace(found, unread=tuple(missed))
+    return None
 
 
 def _several(values: Sequence[str | None], judged: Sequence[str]) -> TimeFinding | None:

@@ -36,7 +36,7 @@ def views_of(
     fields: Sequence[FieldFinding], event_time: FieldFinding, order: OrderFinding, taken: Sequence[str]
 ) -> tuple[ViewDraft, ...]:
     """One view of everything, and one by a column with few values where there is one. `taken`: fields that identify."""
-    size_us = window_us(order)
+    size_us = window_us(order, _grain_us(event_time))
     rest = [found for found in fields if found is not event_time and found.name not in taken]
     size = str(Duration(size_us))
     figures = [("records", "count(*)"), *_number_figures(rest), *_distinct_figures(rest)]
@@ -51,11 +51,11 @@ def views_of(
     return tuple(views)
 
 
-def window_us(order: OrderFinding) -> int:
-    """A window that people choose: about a hundred over the span, some records in each."""
+def window_us(order: OrderFinding, grain_us: int) -> int:
+    """A window that people choose: about a hundred over the span, some records in each, no finer than the times."""
     per_record_us = order.span_us // max(order.records, 1)
     wanted_us = max(order.span_us // WINDOWS_WANTED, 1)
-    least_us = max(RECORDS_WANTED * per_record_us, _SIZE_MIN_US)
+    least_us = max(RECORDS_WANTED * per_record_us, grain_us)
     enough = [window for window in _WINDOWS if window >= least_us] or [_WINDOWS[-1]]
     return min(enough, key=lambda window: abs(log(window / wanted_us)))
 
@@ -67,6 +67,13 @@ _WINDOWS = tuple(
         (1, "h"), (3, "h"), (6, "h"), (12, "h"), (1, "d"), (7, "d"), (30, "d"),
     )
 )  # fmt: skip
+
+
+def _grain_us(event_time: FieldFinding) -> int:
+    """What all times are multiples of: a day where they are dates, a second at least."""
+    times = [value for value in event_time.present if isinstance(value, int)]
+    grains = (UNITS_US[unit] for unit in ("d", "h", "m"))
+    return next((grain for grain in grains if all(time % grain == 0 for time in times)), _SIZE_MIN_US)
 
 
 def group_of(fields: Sequence[FieldFinding]) -> FieldFinding | None:
