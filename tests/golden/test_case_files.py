@@ -1,7 +1,6 @@
 """What `datanexus test` says, kept as transcripts: cases that hold, cases that do not, files that are wrong."""
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,34 @@ import pytest
 from tests.golden.golden_text import assert_golden
 from tests.golden.transcript import Transcript
 
-TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial" / "first-pipeline.md"
+PIPELINE = """apiVersion: datanexus.io/v1alpha1
+kind: Pipeline
+metadata: {name: orders}
+spec:
+  sources:
+  - {name: file, files: {path: orders.ndjson, format: {ndjson: {}}}}
+  record:
+    fields:
+    - {name: time, type: timestamp, from: [at]}
+    - {name: id, type: int64}
+    - {name: country, type: string}
+    - {name: amount, type: "decimal(12,2)"}
+    eventTime: time
+  dedup: {key: [id], horizon: 1h}
+  watermark: {delay: 10s}
+  views:
+  - name: sales
+    groupBy: [country]
+    window: {tumbling: {size: 1m}}
+    aggregates:
+    - {name: orders, expr: "count(*)"}
+    - {name: revenue, expr: "sum(amount)"}
+  sinks: [{name: out, view: sales, files: {path: "out", format: {csv: {}}}}]
+"""
+ORDERS = """{"at": "2024-05-01T10:00:05Z", "id": 1, "country": "DE", "amount": 19.90}
+{"at": "2024-05-01T10:00:09Z", "id": 2, "country": "FR", "amount": 5.00}
+{"at": "2024-05-01T10:01:40Z", "id": 4, "country": "DE", "amount": 7.10}
+"""
 RECORDS = """
     - '{"at": "2024-05-01T10:00:05Z", "id": 1, "country": "DE", "amount": 19.90}'
     - '{"at": "2024-05-01T10:00:09Z", "id": 2, "country": "FR", "amount": 5.00}'
@@ -67,14 +93,10 @@ WRONG = (
 
 @pytest.fixture
 def transcript(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Transcript:
-    """Commands in an empty folder that holds the tutorial's files."""
+    """Commands in a folder that holds a pipeline and its data."""
     monkeypatch.chdir(tmp_path)
-    text = TUTORIAL.read_text("utf-8")
-    records = re.findall(r"^    (\{.*\})$", text, re.MULTILINE)
-    (tmp_path / "orders.ndjson").write_text("".join(f"{record}\n" for record in records))
-    pipeline: str = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[0]
-    sink = '  sinks: [{name: out, view: sales, files: {path: "out", format: {csv: {}}}}]\n'
-    (tmp_path / "orders.yaml").write_text(pipeline + sink)
+    (tmp_path / "orders.ndjson").write_text(ORDERS)
+    (tmp_path / "orders.yaml").write_text(PIPELINE)
     return Transcript(tmp_path, capfd)
 
 
