@@ -62,8 +62,8 @@ def listen(host: str, port: int) -> Listener:
             hint="another process may use the port; choose another one, or 0 for a free one",
         ) from error
     listening.setblocking(False)
-    # Accepted sockets inherit it. Because: asyncio sets it only where the socket names its protocol, which this one does
-    # not, and an answer in two parts waits 40 ms for the client's delayed acknowledgement.
+    # Accepted sockets inherit it. Because: asyncio sets it only where the socket names its protocol, which this one
+    # does not, and an answer in two parts waits 40 ms for the client's delayed acknowledgement.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     bound = listening.getsockname()
     return Listener(listening, str(bound[0]), int(bound[1]))
