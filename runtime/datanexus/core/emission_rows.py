@@ -92,4 +92,5 @@ class RowWriter:
 def _bounds(bounds: Bounds, count: int) -> list[pa.Array]:
     if bounds.endless:
         return [pa.nulls(count, _TIME), pa.nulls(count, _TIME)]
-    return [pa.array(times).cast(_TIME) for times in (bounds.start_us, bounds.end_us)]
+    buffers = [pa.py_buffer(np.ascontiguousarray(times)) for times in (bounds.start_us, bounds.end_us)]
+    return [pa.Array.from_buffers(_TIME, count, [None, buffer], 0) for buffer in buffers]

@@ -17,6 +17,7 @@ from datanexus.core.emission import KeyHashes, ViewRows, ViewSpec
 from datanexus.core.key_index import KeyIndex
 
 COUNTERS = ("increase", "rate")
+TIMED = ("first", "last", *COUNTERS)  # aggregates that read event times
 _KEYS = "keys"
 _CHUNKS_MAX = 32  # group values are kept in so many pieces before they are joined
 

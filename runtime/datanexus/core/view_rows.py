@@ -15,6 +15,9 @@ from datanexus.core.emission import ViewRows
 from datanexus.core.kernel import I64, I64_OUT, kernel
 
 Order = npt.NDArray[np.int64]
+_Borders = list[tuple[int, int]]  # where a pane's rows begin, and its number; the last one ends them
+_ALL = np.zeros(0, np.int64)  # what the kernel takes for "all rows"
+_FRONT = np.zeros(1, np.int64)
 
 _PANES_COUNTED_MAX = 1 << 16  # of a batch that spans more, rows are sorted by comparing
 
@@ -32,35 +35,37 @@ class PaneRows:
 def taken(rows: ViewRows, order: Order) -> ViewRows:
     """Some rows, in the order given."""
     indices = pa.array(order)
-    return _taken(rows, order, tuple(column.take(indices) for column in rows.group))
+    return _taken(rows, order, tuple(column.take(indices) for column in rows.group), with_times=True)
 
 
-def by_pane(rows: ViewRows, pane_us: int, selected: Order | None = None) -> Iterator[PaneRows]:
+def by_pane(
+    rows: ViewRows, pane_us: int, selected: Order | None = None, *, with_times: bool = True
+) -> Iterator[PaneRows]:
     """The selected rows (None: all) of each pane they fall into, panes ascending. At least one.
 
+    `with_times`: False where nobody reads the event times of a pane's rows; they may then be missing.
     Cost: one copy of the values; none when all rows are selected and lie in one pane or come in order of panes.
     """
     times = np.ascontiguousarray(rows.event_time_us if selected is None else rows.event_time_us.take(selected))
     first, last = int(times.min()) // pane_us, int(times.max()) // pane_us
     if first == last:
-        yield PaneRows(first * pane_us, rows if selected is None else _taken(rows, selected, rows.group), selected)
+        start_us = first * pane_us
+        part = rows if selected is None else _taken(rows, selected, rows.group, with_times=with_times)
+        yield PaneRows(start_us, part, selected)
         return
     panes = np.empty(len(times), np.int64)
     in_order = _number_panes(times, pane_us, first, panes)
-    order = selected
-    if not in_order:
-        by_number = _order_of(panes, last - first + 1)
-        order = by_number if selected is None else selected[by_number]
-        panes = panes[by_number]
-    if order is not None:
-        rows = _taken(rows, order, rows.group)
-    borders = [0, *(np.flatnonzero(np.diff(panes)) + 1).tolist(), len(panes)]
-    for start, end in pairwise(borders):
-        start_us = (int(panes[start]) + first) * pane_us
-        yield PaneRows(start_us, _sliced(rows, start, end, order is None), None if order is None else order[start:end])
+    if not in_order or selected is not None:
+        order, borders = _ordered(panes, last - first + 1, selected, in_order=in_order)
+        rows = _taken(rows, order, rows.group, with_times=with_times)
+    else:
+        order, borders = None, _borders(panes)
+    for (start, number), (end, _) in pairwise(borders):
+        part = _sliced(rows, start, end, order is None)
+        yield PaneRows((number + first) * pane_us, part, None if order is None else order[start:end])
 
 
-def _taken(rows: ViewRows, order: Order, group: tuple[pa.Array, ...]) -> ViewRows:
+def _taken(rows: ViewRows, order: Order, group: tuple[pa.Array, ...], *, with_times: bool) -> ViewRows:
     """Some rows but for their groups. Aggregates often share their values, which then are taken once."""
     indices = pa.array(order)
     values: dict[int, pa.Array] = {}
@@ -68,7 +73,7 @@ def _taken(rows: ViewRows, order: Order, group: tuple[pa.Array, ...]) -> ViewRow
         if given.values is not None and id(given.values) not in values:
             values[id(given.values)] = given.values.take(indices)
     return ViewRows(
-        event_time_us=rows.event_time_us.take(order),
+        event_time_us=rows.event_time_us.take(order) if with_times else rows.event_time_us[:0],
         key_hashes=rows.key_hashes.take(order, axis=0),
         group=group,
         inputs=tuple(
@@ -98,13 +103,24 @@ def _sliced(rows: ViewRows, start: int, end: int, with_groups: bool) -> ViewRows
     )
 
 
-def _order_of(panes: Order, count: int) -> Order:
-    """The rows by pane, those of a pane in the order given."""
+def _ordered(panes: Order, count: int, selected: Order | None, *, in_order: bool) -> tuple[Order, _Borders]:
+    """The selected rows by pane, those of a pane in the order given, and where each pane's begin."""
+    if in_order and selected is not None:
+        return selected, _borders(panes)
     if count > _PANES_COUNTED_MAX:
-        return np.argsort(panes, kind="stable")
-    order = np.empty(len(panes), np.int64)
-    _sort_by_counting(panes, np.zeros(count + 1, np.int64), order)
-    return order
+        order = np.argsort(panes, kind="stable")
+        return order if selected is None else selected.take(order), _borders(panes.take(order))
+    order, ends = np.empty(len(panes), np.int64), np.zeros(count + 1, np.int64)
+    _sort_by_counting(panes, ends, _ALL if selected is None else selected, order)
+    starts = np.concatenate((_FRONT, ends[:-2]))
+    numbers = np.flatnonzero(starts < ends[:-1])
+    return order, [*zip(starts[numbers].tolist(), numbers.tolist(), strict=True), (len(panes), count)]
+
+
+def _borders(panes: Order) -> _Borders:
+    """Where each pane's rows begin; panes are ascending."""
+    starts = [0, *(np.flatnonzero(np.diff(panes)) + 1).tolist()]
+    return [*((start, int(panes[start])) for start in starts), (len(panes), -1)]
 
 
 @kernel(types.boolean(I64, types.int64, types.int64, I64_OUT))
@@ -124,12 +140,13 @@ def _number_panes(times: Any, pane_us: Any, first: Any, panes: Any) -> bool:
     return in_order
 
 
-@kernel(types.void(I64, I64_OUT, I64_OUT))
-def _sort_by_counting(panes: Any, ends: Any, order: Any) -> None:
+@kernel(types.void(I64, I64_OUT, I64, I64_OUT))
+def _sort_by_counting(panes: Any, ends: Any, selected: Any, order: Any) -> None:
+    """The selected rows (none given: all) by pane; `ends`: zeros, one a pane and one more, that become its end."""
     for row in range(panes.size):
         ends[panes[row] + 1] += 1
     for pane in range(1, ends.size):
         ends[pane] += ends[pane - 1]
     for row in range(panes.size):
-        order[ends[panes[row]]] = row
+        order[ends[panes[row]]] = selected[row] if selected.size > 0 else row
         ends[panes[row]] += 1

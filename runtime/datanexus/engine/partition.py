@@ -56,13 +56,14 @@ class Partition:
             assert prepared.fingerprints is not None
             fingerprints, times = prepared.fingerprints, prepared.event_time_us
             if rows is not None:
-                fingerprints, times = np.ascontiguousarray(fingerprints[rows]), times[rows]
+                fingerprints, times = fingerprints.take(rows, axis=0), times.take(rows)
             judged = self._dedup.judge(fingerprints, times, watermark_us)
-            if not judged.passed.all():
-                duplicate = int(judged.duplicate.sum())
-                own = np.arange(count, dtype=np.int64) if rows is None else rows
-                too_late = own[judged.too_late]
-                rows = own[judged.passed]
+            passed = int(np.count_nonzero(judged.passed))
+            if passed < count:
+                duplicate = int(np.count_nonzero(judged.duplicate))
+                if passed + duplicate < count:
+                    too_late = np.flatnonzero(judged.too_late) if rows is None else rows[judged.too_late]
+                rows = np.flatnonzero(judged.passed) if rows is None else rows[judged.passed]
         passed = count - duplicate - len(too_late)
         views = tuple(
             self._admit_to_view(view.name, given, rows, watermark_us)
@@ -76,7 +77,7 @@ class Partition:
         state = self._partials.get(name) or self._views[name]
         admission = state.add(given, watermark_us, rows)
         late = np.flatnonzero(admission.late)
-        unassigned = int(admission.unassigned.sum())
+        unassigned = int(np.count_nonzero(admission.unassigned))
         assigned = len(admission.late) - len(late) - unassigned
         return ViewVerdict(assigned, late if rows is None else rows[late], unassigned)
 

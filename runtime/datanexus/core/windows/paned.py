@@ -33,7 +33,7 @@ from datanexus.core.emission import (
 from datanexus.core.emission_rows import Bounds, EmissionBuilder, RowWriter
 from datanexus.core.key_groups import partition_of
 from datanexus.core.key_index import ABSENT, KeyIndex
-from datanexus.core.pane_table import Batches, PaneTable, counters, key_order
+from datanexus.core.pane_table import TIMED, Batches, PaneTable, counters, key_order
 from datanexus.core.view_rows import Order, by_pane
 from datanexus.core.window_state import ENDLESS_US, WATERMARK, watermark_of, watermark_segment
 from datanexus.core.windows.blocks import Blocks
@@ -70,6 +70,7 @@ class PanedWindows:
         self._grid = grid
         self._lateness_us = spec.allowed_lateness_us
         self._has_counters = bool(counters(spec))
+        self._reads_times = any(part.function in TIMED for _, part in spec.aggregates)
         self._panes: dict[PaneName, _Pane] = {}
         self._names: dict[int, list[PaneName]] = {}  # by pane start
         self._starts: list[int] = []  # of panes, ascending
@@ -89,7 +90,7 @@ class PanedWindows:
 
     def add(self, rows: ViewRows, watermark_us: int, selected: Order | None) -> None:
         first_open = self._first_open(watermark_us)
-        for part in by_pane(rows, self._grid.pane_us, selected):
+        for part in by_pane(rows, self._grid.pane_us, selected, with_times=self._reads_times):
             pane = self._pane(part.start_us, first_open)
             slots = pane.table.add(part.rows, part.origin)
             self._touch(part.start_us, pane, slots)
