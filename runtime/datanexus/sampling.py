@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from datanexus.adapters.connectors.byte_stream import GZIP_SUFFIXES, ZSTD_SUFFIXES, Broken, open_file
 from datanexus.adapters.connectors.files import open_files
+from datanexus.adapters.faults import os_fault
 from datanexus.engine.decode import new_decoder
 from datanexus.inference.finding import FormatFinding, Piece, Run, Sample
 from datanexus.inference.forms import ROWS_MAX, text_form
@@ -48,7 +49,7 @@ def data_files(data: str) -> tuple[str, tuple[Path, ...]]:
     Raises: InvalidInput when there is none.
     """
     path = Path(data)
-    pattern = data
+    pattern = glob.escape(data) if path.is_file() else data
     if path.is_dir():
         suffixes = Counter(
             _extension(file) for file in path.iterdir() if file.is_file() and not file.name.startswith(".")
@@ -59,11 +60,9 @@ def data_files(data: str) -> tuple[str, tuple[Path, ...]]:
                 reason="NoFile",
                 hint="name a file, or a pattern such as 'logs/**/*.log'",
             )
-        pattern = str(path / f"*{suffixes.most_common(1)[0][0]}")
+        pattern = f"{glob.escape(str(path))}/*{glob.escape(suffixes.most_common(1)[0][0])}"
     found = sorted(map(Path, glob.glob(pattern, recursive=True)))  # noqa: PTH207 - as the engine reads patterns
     files = tuple(file for file in found if file.is_file())
-    if not files and path.is_file():
-        files = (path,)
     if not files:
         raise InvalidInput(
             f"{data}: there is no such file, and as a pattern it matches none",
@@ -75,6 +74,13 @@ def data_files(data: str) -> tuple[str, tuple[Path, ...]]:
 
 def take_sample(pattern: str, files: Sequence[Path]) -> tuple[Sample, FormatFinding]:
     """Look into the files and find their format. Raises: InvalidInput, Unavailable."""
+    try:
+        return _taken(pattern, files)
+    except OSError as error:
+        raise os_fault(error, "cannot read", Path(error.filename or pattern)) from error
+
+
+def _taken(pattern: str, files: Sequence[Path]) -> tuple[Sample, FormatFinding]:
     chosen = _spread(files)
     kinds = {_column_kind(file) for file in chosen}
     size = sum(file.stat().st_size for file in files)

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from tests.golden.golden_text import assert_golden
@@ -123,6 +124,40 @@ def test_a_few_broken_times_among_many_do_not_hide_the_event_time(transcript: Tr
     assert ("when", {"InvalidTimestamp": 1}) == (told["event_time"], told["refused"])
     assert any("yesterday" in doubt for doubt in told["unsure"])
     assert 1 == totals(transcript, "made.yaml")["quarantined"]
+
+
+def test_stack_traces_among_log_lines_are_told(transcript: Transcript) -> None:
+    record = "2024-05-01T10:{0:02}:00Z ERROR failed {0}\nTraceback (most recent call last):\n  ValueError: {0}\n"
+    lines = [
+        record.format(row) if row % 3 == 0 else f"2024-05-01T10:{row:02}:00Z INFO fine {row}\n" for row in range(60)
+    ]
+    (transcript.folder / "app.log").write_text("".join(lines))
+    told = json.loads(transcript.output_of("init", "app.log", "--output", "made.yaml", "--json"))
+    assert {"PatternMismatch": 40} == told["refused"]
+    assert any("40 of 100 lines" in doubt for doubt in told["unsure"])
+    assert 60 == totals(transcript, "made.yaml")["passed"]
+
+
+def test_names_that_are_patterns_or_words_of_sql_are_no_trap(transcript: Transcript) -> None:
+    rows = [f"2024-05-01T10:{row:02}:00Z,{row % 3},{row},u{row % 4},{row}" for row in range(60)]
+    text = "time,records,select,user,window_start\n" + "\n".join(rows) + "\n"
+    (transcript.folder / "a[1] b.csv").write_text(text)
+    transcript.output_of("init", "a[1] b.csv", "--output", "made.yaml")
+    assert 60 == totals(transcript, "made.yaml")["passed"]
+
+
+def test_zstd_is_read(transcript: Transcript) -> None:
+    plain = RUNS["unordered"](transcript.folder)
+    with pa.CompressedOutputStream(str(transcript.folder / "more.ndjson.zst"), "zstd") as stream:
+        stream.write(plain.read_bytes())
+    transcript.output_of("init", "more.ndjson.zst", "--output", "made.yaml")
+    assert ROWS == totals(transcript, "made.yaml")["passed"]
+
+
+def test_a_folder_that_is_not_there_is_told(transcript: Transcript) -> None:
+    data = RUNS["unordered"](transcript.folder)
+    transcript.run("init", data.name, "--output", "nowhere/made.yaml")
+    assert "! error: nowhere: is no folder" in transcript.text()
 
 
 def test_the_path_is_relative_to_the_file_that_is_written(transcript: Transcript) -> None:

@@ -29,6 +29,7 @@ def init(data: str, output: str | None, *, json_lines: bool) -> int:
         target = output or f"{pipeline_name(pattern)}.yaml"
         folder = Path.cwd() if target == STDOUT else Path(target).parent
         _refuse_existing(target)
+        _refuse_missing(folder)
         sample, form = take_sample(pattern, files)
         findings = infer(sample, form)
         text = pipeline_text(findings, path=os.path.relpath(pattern, folder))
@@ -57,6 +58,14 @@ def _refuse_existing(target: str) -> None:
             f"{target}: there is such a file already, and it is not overwritten",
             reason="FileExists",
             hint="name another one with --output FILE, or see the pipeline with --output -",
+        )
+
+
+def _refuse_missing(folder: Path) -> None:
+    if not os.access(folder, os.W_OK | os.X_OK):
+        why = "cannot be written to" if folder.is_dir() else "is no folder"
+        raise InvalidInput(
+            f"{folder}: {why}", reason="NoFolder", hint="make it, or name another file with --output FILE"
         )
 
 

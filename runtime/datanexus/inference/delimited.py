@@ -37,6 +37,9 @@ def delimited(pieces: Sequence[Piece], rows_max: int) -> FormatFinding | None:
     dialect = _dialect(head)
     if dialect is None:
         return None
+    head_rows = _parsed(head, dialect.delimiter, dialect.quote, _JUDGED_ROWS)
+    if any("\n" in value for row in head_rows for value in row):
+        pieces = [piece for piece in pieces if piece.at_start]  # further on nobody knows whether a quote is open
     runs = [(piece, _rows(piece, dialect, rows_max if piece.at_start else rows_max // 10)) for piece in pieces]
     first = runs[0][1][0]
     header, doubt = _header(first, runs[0][1][1:])

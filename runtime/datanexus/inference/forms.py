@@ -12,6 +12,7 @@ from datanexus.inference.lines import is_yearless, text_lines
 from datanexus_spec.errors import InvalidInput
 
 ROWS_MAX = 20_000  # records of a file's beginning that are looked at; a tenth of it of each piece further on
+CONTINUED_MIN = 0.4  # share of lines that a pattern matches where others go on with the one before, as stack traces do
 _BINARY_SHARE = 0.05  # of bytes that are no text
 _SHOWN_LINES = 3
 _MAGIC = (
@@ -52,6 +53,9 @@ def text_form(sample: Sample) -> FormatFinding:
         found = form(pieces, ROWS_MAX)
         if found is not None and found.records:
             return found
+    found = text_lines(pieces, ROWS_MAX, CONTINUED_MIN)
+    if found is not None and found.records:
+        return found
     raise _unrecognised(sample.path, pieces)
 
 

@@ -8,7 +8,7 @@ from datanexus.inference.times import text_times
 from datanexus.inference.writing import quoted
 from datanexus.plan.line_pattern import PRESETS
 
-_FITTING_MIN = 0.9
+FITTING_MIN = 0.9
 _JUDGED = 500  # lines
 # A time at or near the beginning of a line.
 _TIMES = (
@@ -27,16 +27,16 @@ _PAIR = re.compile(r'([A-Za-z_][\w.\-]*)=("(?:[^"\\]|\\.)*"|[^\s"]*)')
 _YEARLESS = re.compile(r"^(?:<\d+>)?[A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} ")
 
 
-def text_lines(pieces: Sequence[Piece], rows_max: int) -> FormatFinding | None:
-    """The preset or pattern that takes nearly all lines apart; None when there is none."""
+def text_lines(pieces: Sequence[Piece], rows_max: int, least: float = FITTING_MIN) -> FormatFinding | None:
+    """The preset or pattern that takes a share of `least` of the lines apart; None when there is none."""
     judged = _lines(pieces[0], _JUDGED)
     if not judged:
         return None
     for preset, pattern in PRESETS.items():
-        if _share(pattern, judged) >= _FITTING_MIN:
+        if _share(pattern, judged) >= least:
             return _made(f"{{text: {{preset: {preset}}}}}", f"access log, {preset} format", pattern, pieces, rows_max)
     for label, pattern, note in _guesses(judged):
-        if _share(pattern, judged) >= _FITTING_MIN:
+        if _share(pattern, judged) >= least:
             text = f"{{text: {{pattern: {quoted(pattern)}}}}}"
             return _made(text, label, pattern, pieces, rows_max, note)
     return None
@@ -45,7 +45,7 @@ def text_lines(pieces: Sequence[Piece], rows_max: int) -> FormatFinding | None:
 def is_yearless(pieces: Sequence[Piece]) -> bool:
     """Whether lines begin with a time that has no year, as syslog's do."""
     judged = _lines(pieces[0], _JUDGED)
-    return bool(judged) and sum(bool(_YEARLESS.match(line)) for line in judged) >= _FITTING_MIN * len(judged)
+    return bool(judged) and sum(bool(_YEARLESS.match(line)) for line in judged) >= FITTING_MIN * len(judged)
 
 
 def _lines(piece: Piece, count: int) -> list[str]:
@@ -110,7 +110,7 @@ def _words_pattern(lines: Sequence[str]) -> str:
     """The same number of words in each line, one of which is a time."""
     split = [line.split() for line in lines]
     width = len(split[0])
-    if not 2 <= width <= 40 or sum(len(words) == width for words in split) < _FITTING_MIN * len(split):
+    if not 2 <= width <= 40 or sum(len(words) == width for words in split) < FITTING_MIN * len(split):
         return ""
     whole = [words for words in split if len(words) == width]
     names: list[str] = []

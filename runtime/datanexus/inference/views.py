@@ -150,9 +150,11 @@ def _distinct_names(figures: Sequence[tuple[str, str]], taken: Sequence[str]) ->
     seen = {name.lower() for name in taken}
     kept = []
     for name, expression in figures:
-        if name.lower() not in seen:
-            seen.add(name.lower())
-            kept.append((name[:63], expression))
+        made, number = name[:60], 2
+        while made.lower() in seen:
+            made, number = f"{name[:60]}_{number}", number + 1
+        seen.add(made.lower())
+        kept.append((made, expression))
     return kept
 
 
