@@ -104,6 +104,29 @@ PROMISES = (
     ),
     Promise(
         4,
+        "`init` on the given real data sets (access log, nginx status, NAB series) and on ten awkward made ones "
+        "(semicolon CSV, BOM, epoch in µs, nested JSON, mixed types, no time field) gives a file that runs, or says "
+        "precisely what it could not tell",
+        ("tests/init/*", "tests/property/test_init.py*"),
+    ),
+    Promise(
+        4,
+        "`test` compares cases with a readable diff, `plan` says what a change means, commands are completed; five "
+        "samples (orders, counters, sensors, two sources, clickstream) each run in a test, against figures made "
+        "without the engine",
+        (
+            "tests/contract/test_samples.py*",
+            "tests/golden/test_case_files.py*",
+            "tests/golden/test_plan_command.py*",
+            "tests/golden/test_changes.py*",
+            "tests/golden/test_how_to.py*",
+            "tests/unit/plan/test_field_change.py*",
+            "tests/unit/verification/*",
+            "tests/unit/cli/test_completion.py*",
+        ),
+    ),
+    Promise(
+        4,
         "`make bench`, same file, same question with exact de-duplication, per CPU-second on one core: ≥ 10 × Bytewax, "
         "≥ 10 × Pathway, ≥ 8 × Flink SQL, ≥ 0.8 × the Numba prototype, ≥ 0.5 × DuckDB's whole-file group-by; text "
         "lines by regular expression ≥ 0.25 × NDJSON; HTTP, answered after durable, ≥ 0.4 × the file path; from the "
