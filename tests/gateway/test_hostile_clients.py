@@ -3,6 +3,7 @@ and memory stays within bounds.
 """
 
 import asyncio
+import contextlib
 import gzip
 import json
 import os
@@ -82,7 +83,13 @@ async def exchange(server: Server, *parts: bytes) -> Told:
         await asyncio.gather(sending, return_exceptions=True)
         return told
     finally:
-        writer.close()
+        await close(writer)
+
+
+async def close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 async def send(writer: asyncio.StreamWriter, parts: tuple[bytes, ...]) -> None:
@@ -153,7 +160,7 @@ def test_bodies_beyond_the_budget_are_put_off_and_memory_is_bounded(server: Serv
                 sending.cancel()
                 return f"{told.status} {told.reason}"
             finally:
-                writer.close()
+                await close(writer)
 
         async with Peak(server) as peak:
             clients = [asyncio.create_task(client()) for _ in range(200)]
@@ -187,7 +194,7 @@ def test_slow_and_half_open_clients_are_told_and_do_not_hold_up_others(server: S
             while not asking.done():
                 writer.write(b"x")
                 await asyncio.wait((asking,), timeout=0.2)
-            writer.close()
+            await close(writer)
             return shown(asking.result())
 
         async def chunked_without_end() -> tuple[int, str]:
@@ -226,7 +233,7 @@ def test_a_client_that_closes_its_half_gets_its_answer(server: Server) -> None:
         writer.write_eof()
         told = await answer(reader)
         assert b"" == await reader.read()
-        writer.close()
+        await close(writer)
         return told
 
     assert 200 == asyncio.run(scene()).status
@@ -250,7 +257,7 @@ def test_bodies_cut_in_the_middle_log_nothing(server: Server) -> None:
         if not politely:
             connection: socket.socket = writer.get_extra_info("socket")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
-        writer.close()
+        await close(writer)
 
     async def scene() -> None:
         await asyncio.gather(*(break_off(one, politely=flag) for one in requests * 20 for flag in (True, False)))
@@ -341,7 +348,7 @@ def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(server: S
         reader, writer = await connect(server)
         writer.write(head(BODY_BYTES_MAX + 1, Expect="100-continue"))
         told = await answer(reader)
-        writer.close()
+        await close(writer)
         return told
 
     assert (413, "BodyTooLarge") == shown(asyncio.run(scene()))
