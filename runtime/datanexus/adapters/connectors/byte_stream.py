@@ -96,6 +96,26 @@ class PlainStream:
             self._file = None
 
 
+class BoundedStream:
+    """The next `left` bytes of a stream."""
+
+    def __init__(self, stream: ByteStream, left: int) -> None:
+        self._stream = stream
+        self._left = left
+
+    @property
+    def raw_bytes(self) -> int:
+        return self._stream.raw_bytes
+
+    async def read_into(self, target: memoryview) -> int:
+        count = await self._stream.read_into(target[: self._left]) if self._left else 0
+        self._left -= count
+        return count
+
+    def close(self) -> None:
+        self._stream.close()
+
+
 class GzipStream:
     """A gzip file of one or more members; zero bytes after a member are padding."""
 

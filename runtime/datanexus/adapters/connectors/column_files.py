@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import xxhash
 
 from datanexus.adapters.connectors.byte_stream import GZIP_SUFFIXES, ZSTD_SUFFIXES
+from datanexus.adapters.connectors.file_part import Part
 from datanexus.adapters.faults import os_fault
 from datanexus.ports.source import ColumnChunk, Damage, SplitName, SplitState
 from datanexus_spec.errors import InvalidInput
@@ -42,6 +43,14 @@ class ColumnFiles:
         batches = _parquet_batches(path) if self.format.parquet is not None else _arrow_batches(path)
         return ColumnSplit(name, path, batches, _size_bytes(path))
 
+    async def part(self, name: SplitName, path: Path, part: Part) -> "ColumnSplit | None":
+        """Some of the file's records. Raises: Unavailable, InvalidInput."""
+        split = await self.fresh(name, path)
+        await split.pass_rows(part.position)
+        split.until = part.until
+        split.is_broken = part.was_damaged
+        return split if split.position == part.position else None
+
     async def resumed(self, name: SplitName, path: Path, state: SplitState) -> "ColumnSplit | None":
         """The file behind the state's position; None if its content is not the same. Raises: Unavailable."""
         if state.get("size") != _size_bytes(path) or state["hash"] != _content_hash(path):
@@ -64,6 +73,7 @@ class ColumnSplit:
     position: int = 0
     content_hash: str = ""
     is_broken: bool = False
+    until: int | None = None  # a position at which it ends, if before the file's end
     _batch: pa.RecordBatch | None = None
     _next: int = 0
     _is_at_end: bool = field(default=False)
@@ -78,7 +88,9 @@ class ColumnSplit:
         return True
 
     async def read(self, rows_max: int) -> ColumnChunk | Damage | None:
-        if self.is_broken:
+        if self.until is not None:
+            rows_max = min(rows_max, self.until - self.position)
+        if self.is_broken or rows_max == 0:
             return None
         while self._batch is None or self._next == self._batch.num_rows:
             if self._is_at_end:

@@ -23,6 +23,8 @@ from datanexus_spec.format import CsvFormat, Format
 
 PART = "part"  # framing: the beginning of a line that goes on in the next entry
 DAMAGE = "damage"  # framing: the first bytes of what could not be read at its origin, which ends there
+DAMAGE_BYTES_MAX = 64 << 10
+NO_ENTRY = -1
 _SLACK_BYTES = 64  # zeros behind a block, so that a scanner may load a whole vector
 _NONE = np.empty(0, np.int64)
 _NO_FRAMES = Frames(_NONE, _NONE, _NONE, consumed=0)
@@ -31,7 +33,8 @@ _NO_BYTES = np.empty(_SLACK_BYTES, np.uint8)
 
 @dataclass(slots=True)
 class Place:
-    """Up to where a split was read. `entry`: that of the byte or record behind; at an entry's end, the next offset."""
+    """Up to where a split was read. `entry`: that of the byte or record behind; at an entry's end, the next offset;
+    NO_ENTRY: none was taken yet."""
 
     position: int
     entry: int
@@ -105,11 +108,13 @@ class EntryReader:
         """The next entry. Nothing of the one before may be left to give."""
         assert not self.has_records, "records of the entry before are left"
         self._ends.append((entry.end, entry.offset))
+        if self.place.entry == NO_ENTRY:
+            self.place.entry = entry.offset
         self._alone_end = None if entry.framing in (LINES, PART) else entry.end
         if entry.framing == ARROW:
             self._take_columns(entry)
         elif entry.framing == DAMAGE:
-            self._damage = _damage_in(entry)
+            self._take_damage(entry)
         elif self._alone_end is not None:
             self._take_body(entry)
         else:
@@ -211,6 +216,15 @@ class EntryReader:
         self._use(data, filled, entry.position, frames)
         self._next = int(np.searchsorted(frames.ends, self.place.position - entry.position, side="right"))
 
+    def _take_damage(self, entry: LogEntry) -> None:
+        """What could not be read begins with the record that is open."""
+        said, _, raw = entry.data.partition(b"\n")
+        left = self._data[self._frames.consumed : self._filled][:DAMAGE_BYTES_MAX].tobytes()
+        position = self._base + self._frames.consumed if left else entry.position
+        self._damage = Damage(position, json.loads(said)["message"], (left + raw)[:DAMAGE_BYTES_MAX])
+        self._use(_NO_BYTES, 0, entry.position, _NO_FRAMES)
+        self._long = None
+
     def _take_columns(self, entry: LogEntry) -> None:
         row = 0
         with pa.ipc.open_stream(pa.py_buffer(entry.data)) as reader:
@@ -235,8 +249,3 @@ def damage_entry(split: str, damage: Damage, origin: str) -> NewEntry:
     """Damage as an entry; of no length, as reading never goes beyond it."""
     said = json.dumps({"message": damage.message}).encode() + b"\n"
     return NewEntry(split, said + damage.raw, DAMAGE, origin, position=damage.position, extent=0)
-
-
-def _damage_in(entry: LogEntry) -> Damage:
-    said, _, raw = entry.data.partition(b"\n")
-    return Damage(entry.position, json.loads(said)["message"], raw)

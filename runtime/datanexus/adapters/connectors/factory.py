@@ -4,6 +4,7 @@ from pathlib import Path
 
 from datanexus.adapters.connectors.file_sink import FileSink
 from datanexus.adapters.connectors.files import open_files
+from datanexus.adapters.connectors.followed_files import open_followed
 from datanexus.adapters.connectors.generator import open_generator
 from datanexus.adapters.connectors.http_source import open_http
 from datanexus.adapters.connectors.stdin import open_stdin
@@ -14,12 +15,13 @@ from datanexus.ports.source import Source
 from datanexus_spec.pipeline import PipelineSource
 
 
-def open_source(source: PipelineSource, base: Path, log: Log, *, follow: bool = False) -> Source:  # noqa: ARG001
+def open_source(source: PipelineSource, base: Path, log: Log, *, follow: bool = False) -> Source:
     """The adapter of one of `sources`. `base`: what relative paths count from. `follow`: input goes on, and files
     enter the log as they are read; otherwise they are read in place to their end.
     """
     if source.files is not None:
-        return open_files(source.name, source.files.path, source.files.format, base)
+        files = open_files(source.name, source.files.path, source.files.format, base)
+        return open_followed(files, source.files.format, log, follows=follow)
     if source.stdin is not None:
         return open_stdin(source.name, source.stdin.format, log)
     if source.http is not None:

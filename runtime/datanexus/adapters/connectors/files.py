@@ -6,12 +6,13 @@ any other file that does. What no known split takes is a new split; where the pl
 """
 
 import glob
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from datanexus.adapters.connectors.column_files import ColumnFiles
+from datanexus.adapters.connectors.file_part import Part
 from datanexus.adapters.connectors.text_files import TextFiles
 from datanexus.ports.source import Chunk, Damage, Split, SplitName, SplitState
 from datanexus_spec.errors import InvalidInput
@@ -26,6 +27,10 @@ class Opener(Protocol):
     async def fresh(self, name: SplitName, path: Path) -> Split: ...
 
     async def resumed(self, name: SplitName, path: Path, state: SplitState) -> Split | None: ...
+
+    async def part(self, name: SplitName, path: Path, part: Part) -> Split | None:
+        """A part, whatever lies before it; None if the file ends before."""
+        ...
 
 
 @dataclass(slots=True)
@@ -59,25 +64,40 @@ class FileSource:
     pattern: str
     base: Path
     opener: Opener
+    paths: dict[SplitName, Path] = field(default_factory=dict)  # where `match` found splits
     _notices: list[str] = field(default_factory=list)
 
     async def open(self, states: Mapping[SplitName, SplitState]) -> Sequence[Split]:
-        self._notices.clear()
-        files = self._files()
+        files = self.files()
+        if not files:
+            raise InvalidInput(
+                f"source {self.name}: no file matches {self.pattern} in {self.base}",
+                reason="NoFile",
+                hint="paths are relative to the pipeline's file; ** stands for any folders",
+            )
+        opened, free = await self.match(states, files)
+        for path, whole in free.items():
+            opened.append(await self.opener.fresh(new_name(self.name, path, states), whole))
+        return sorted(opened, key=lambda split: split.name)
+
+    async def match(
+        self, states: Mapping[SplitName, SplitState], files: Mapping[str, Path]
+    ) -> tuple[list[Split], dict[str, Path]]:
+        """The known splits, each in its file or as one that is gone, and the files that are none of theirs."""
+        self.paths.clear()
         prefix = f"{self.name}/"
         known = {name: state for name, state in states.items() if name.startswith(prefix) and "position" in state}
         opened: list[Split] = []
         free = dict(files)
         missing = []
-        for name in sorted(known, key=lambda name: (-_generation(name), name)):
+        for name in sorted(known, key=lambda name: (-generation_of(name), name)):
             split = await self._at_own_path(name, known[name], free)
             if split is None:
                 missing.append(name)
             else:
                 opened.append(split)
         opened += [await self._elsewhere(name, known[name], files, free) for name in sorted(missing)]
-        opened += [await self.opener.fresh(self._new_name(path, known), whole) for path, whole in free.items()]
-        return sorted(opened, key=lambda split: split.name)
+        return opened, free
 
     async def refresh(self) -> Sequence[Split]:
         return ()
@@ -91,8 +111,9 @@ class FileSource:
     def notices(self) -> Sequence[str]:
         return tuple(self._notices)
 
-    def _files(self) -> dict[str, Path]:
+    def files(self) -> dict[str, Path]:
         """The files by path as matched, sorted; each file once, under the first path that leads to it."""
+        self._notices.clear()
         matched = sorted(glob.glob(self.pattern, root_dir=self.base, recursive=True))  # noqa: PTH207 - ** and absolute patterns
         files: dict[str, Path] = {}
         seen: dict[tuple[int, int], str] = {}
@@ -106,12 +127,6 @@ class FileSource:
                 files[path] = whole
             else:
                 self._notices.append(f"source {self.name}: {path} is the same file as {first}; it is read once")
-        if not files:
-            raise InvalidInput(
-                f"source {self.name}: no file matches {self.pattern} in {self.base}",
-                reason="NoFile",
-                hint="paths are relative to the pipeline's file; ** stands for any folders",
-            )
         return files
 
     async def _at_own_path(self, name: SplitName, state: SplitState, free: dict[str, Path]) -> Split | None:
@@ -119,7 +134,7 @@ class FileSource:
         path = self._own_path(name, free)
         split = await self.opener.resumed(name, free[path], state) if path in free else None
         if split is not None:
-            del free[path]
+            self.paths[name] = free.pop(path)
         return split
 
     async def _elsewhere(
@@ -132,7 +147,7 @@ class FileSource:
                 continue
             split = await self.opener.resumed(name, free[candidate], state)
             if split is not None:
-                del free[candidate]
+                self.paths[name] = free.pop(candidate)
                 self._notices.append(f"source {self.name}: {path} was rotated; its records go on in {candidate}")
                 return split
         self._notices.append(self._lost(path, state, files))
@@ -151,13 +166,7 @@ class FileSource:
 
     def _own_path(self, name: SplitName, files: Mapping[str, Path]) -> str:
         path = name.removeprefix(f"{self.name}/")
-        return path if path in files else _without_generation(path)
-
-    def _new_name(self, path: str, known: Mapping[SplitName, SplitState]) -> SplitName:
-        name, generation = f"{self.name}/{path}", 1
-        while (candidate := name if generation == 1 else f"{name}{_GENERATION}{generation}") in known:
-            generation += 1
-        return candidate
+        return path if path in files else without_generation(path)
 
 
 def open_files(name: str, pattern: str, given: Format, base: Path) -> FileSource:
@@ -166,11 +175,19 @@ def open_files(name: str, pattern: str, given: Format, base: Path) -> FileSource
     return FileSource(name, pattern, base, opener)
 
 
-def _generation(name: str) -> int:
+def new_name(source: str, path: str, known: Container[SplitName]) -> SplitName:
+    """The name of a new split of a path: the first generation that is not known."""
+    name, generation = f"{source}/{path}", 1
+    while (candidate := name if generation == 1 else f"{name}{_GENERATION}{generation}") in known:
+        generation += 1
+    return candidate
+
+
+def generation_of(name: str) -> int:
     _, mark, number = name.rpartition(_GENERATION)
     return int(number) if mark and number.isdecimal() else 1
 
 
-def _without_generation(name: str) -> str:
+def without_generation(name: str) -> str:
     path, mark, number = name.rpartition(_GENERATION)
     return path if mark and number.isdecimal() else name

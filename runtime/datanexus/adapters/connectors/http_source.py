@@ -7,8 +7,7 @@ position is that of its first byte, or of Arrow its ordinal in the entry behind 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from datanexus.adapters.connectors.entry_reader import EntryReader
-from datanexus.adapters.connectors.logged_split import LoggedSplit, place_of, trim_read, unread_splits
+from datanexus.adapters.connectors.logged_split import LoggedSplit, logged_split, trim_read, unread_splits
 from datanexus.ports.log import Log
 from datanexus.ports.source import Split, SplitName, SplitState
 from datanexus_spec.format import Format
@@ -29,8 +28,8 @@ class HttpInput:
         known = {name: states[name]} if name in states else {}
         unread = await unread_splits(self.log, self.name, known)
         end = self.log.split_end(self.name, name)
-        place = place_of(self.format, known.get(name), unread.get(name, end.offset if end else 0))
-        self._split = LoggedSplit(name, self.name, self.log, EntryReader(self.format, place))
+        first = unread.get(name, end.offset if end else 0)
+        self._split = logged_split(self.log, self.name, name, self.format, known.get(name), first)
         return (self._split,)
 
     async def refresh(self) -> Sequence[Split]:

@@ -7,18 +7,20 @@ behind it, is the log's alone, and a crash between an append and a cut repeats n
 import enum
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from datanexus.adapters.connectors.entry_reader import EntryReader, Place
+from datanexus.adapters.connectors.entry_feed import EntryFeed
+from datanexus.adapters.connectors.entry_reader import DAMAGE, NO_ENTRY, EntryReader, Place
 from datanexus.adapters.connectors.text_split import given_columns
 from datanexus.ports.log import Log, LogEntry
 from datanexus.ports.source import Chunk, Damage, SplitName, SplitState, TextChunk
+from datanexus_spec.errors import Corrupt
 from datanexus_spec.format import Format
 
-_ENTRIES_MAX = 64  # read from the log at a time
+_ENTRIES_MAX = 64  # looked through at a time
 _NONE = np.empty(0, np.int64)
 NO_RECORD = TextChunk(np.zeros(1, np.uint8), _NONE, _NONE, _NONE)  # what came is no whole record yet
 
@@ -48,30 +50,25 @@ class Origin(Protocol):
 
 @dataclass(slots=True)
 class LoggedSplit:
-    """The records behind `reader.place`. `origin`: None where nothing more enters the log from here.
+    """The records behind `reader.place`, as `feed` gives them. `origin`: None where nothing enters the log from here.
 
     `goes_on`: others fill the log, so its end is not the split's.
     """
 
     name: SplitName
-    source: str
-    log: Log
+    feed: EntryFeed
     reader: EntryReader
     has_header: bool = False
     origin: Origin | None = None
     goes_on: bool = False
+    covered: int | None = None  # up to where nothing is missing; None: the log may begin anywhere
     total_bytes: int | None = None
     read_bytes: int = 0
-    _offset: int = field(init=False)  # of the next entry to take
-    _entries: list[LogEntry] = field(default_factory=list)  # fetched, last first
     _is_ended: bool = False
-
-    def __post_init__(self) -> None:
-        self._offset = self.reader.place.entry
 
     @property
     def ready(self) -> bool:
-        if self.reader.has_records or self._entries or self._has_entries:
+        if self.reader.has_records or self.feed.has_more:
             return True
         if self.origin is not None:
             return self.origin.ready
@@ -79,7 +76,9 @@ class LoggedSplit:
 
     async def read(self, rows_max: int) -> Chunk | Damage | None:
         while not self.reader.has_records:
-            if await self._take_entry():
+            entry = await self.feed.peek()
+            if entry is not None:
+                self._take(entry)
                 continue
             pulled = await self.origin.pull() if self.origin is not None else Pulled.END
             if pulled is Pulled.NOTHING or (pulled is Pulled.END and self.goes_on):
@@ -90,33 +89,24 @@ class LoggedSplit:
         return self.reader.next_chunk(rows_max)
 
     def state(self) -> SplitState:
-        place = self.reader.place
-        state: dict[str, str | int | bool | None] = {"position": place.position, "entry": place.entry}
-        if place.position and self.has_header:
-            state["header"] = json.dumps(place.header)
-        return state
+        return logged_state(self.reader.place, has_header=self.has_header)
 
     async def close(self) -> None:
         if self.origin is not None:
             self.origin.close()
 
-    @property
-    def _has_entries(self) -> bool:
-        end = self.log.split_end(self.source, self.name)
-        return end is not None and end.offset > self._offset
-
-    async def _take_entry(self) -> bool:
-        """Give the reader the next entry; false at the log's end."""
-        if not self._entries:
-            if not self._has_entries:
-                return False
-            self._entries = list(await self.log.read(self.source, self.name, self._offset, _ENTRIES_MAX))[::-1]
-        entry = self._entries.pop()
-        self._offset = entry.offset + 1
+    def _take(self, entry: LogEntry) -> None:
+        if self.covered is not None and entry.position > self.covered:
+            raise Corrupt(
+                f"split `{self.name}` was read up to {self.covered}, but its log goes on at {entry.position} only",
+                reason="LogTrimmed",
+                hint="the state needs records that are gone; start over with --fresh",
+            )
+        self.covered = entry.end
+        self.feed.take()
+        self.reader.take(entry)
         self.read_bytes += len(entry.data)
         self._is_ended = False
-        self.reader.take(entry)
-        return True
 
     def _close_open(self) -> bool:
         """At the end of the split: a record that was begun is whole as it is."""
@@ -126,21 +116,41 @@ class LoggedSplit:
         return self.reader.has_records
 
 
-def place_of(form: Format, state: SplitState | None, first_entry: int) -> Place:
-    """Where a state says that reading goes on; without one, at the split's first entry."""
+def logged_split(
+    log: Log, source: str, name: SplitName, form: Format, state: SplitState | None, first: int
+) -> LoggedSplit:
+    """A split that the log alone has, behind a state. `first`: the offset to look for it from."""
+    reader = EntryReader(form, place_of(form, state))
+    split = LoggedSplit(name, EntryFeed(log, source, name, first), reader)
+    split.has_header = form.csv is not None and form.csv.header
+    split.covered = reader.place.position if state is not None else None
+    return split
+
+
+def logged_state(place: Place, *, has_header: bool) -> SplitState:
+    """The state of a split whose last record came from the log."""
+    state: dict[str, str | int | bool | None] = {"position": place.position, "entry": place.entry}
+    if place.position and has_header:
+        state["header"] = json.dumps(place.header)
+    return state
+
+
+def place_of(form: Format, state: SplitState | None) -> Place:
+    """Where a state says that reading goes on; without one, at the beginning."""
     if state is None:
-        return Place(0, first_entry, given_columns(form))
+        return Place(0, NO_ENTRY, given_columns(form))
     header = tuple(json.loads(str(state["header"]))) if "header" in state else given_columns(form)
-    return Place(int(state["position"] or 0), int(state.get("entry") or first_entry), header)
+    entry = state.get("entry", NO_ENTRY)
+    return Place(int(state["position"] or 0), NO_ENTRY if entry is None else int(entry), header)
 
 
 async def unread_splits(log: Log, source: str, states: Mapping[SplitName, SplitState]) -> dict[SplitName, int]:
-    """The splits in the log that were not read to their end, each with the first entry that is needed."""
+    """The splits in the log that were not read to their end, each with an offset before which it needs nothing."""
     begin = await log.begin(source)
     found: dict[SplitName, int] = {}
     for name, end in (await log.splits(source)).items():
-        first = await _first_needed(log, source, name, begin, states.get(name)) if end.offset > begin else None
-        if first is not None:
+        first = await _first_needed(log, source, name, begin, states.get(name)) if end.offset > begin else end.offset
+        if first < end.offset:
             found[name] = first
     return found
 
@@ -152,13 +162,15 @@ async def trim_read(log: Log, source: str, states: Mapping[SplitName, SplitState
     await log.trim(source, min([end, *needed.values()]))
 
 
-async def _first_needed(log: Log, source: str, split: SplitName, begin: int, state: SplitState | None) -> int | None:
-    """The first entry that is not before a state, which names an entry, or a position alone."""
-    offset = max(int(state.get("entry") or 0) if state else 0, begin)
-    passed = int(state["position"] or 0) if state and "entry" not in state else -1
-    while entries := await log.read(source, split, offset, _ENTRIES_MAX if passed > 0 else 1):
+async def _first_needed(log: Log, source: str, split: SplitName, begin: int, state: SplitState | None) -> int:
+    """An offset before which a state needs nothing: it names an entry, or a position that a run has come to."""
+    if state is None or "entry" in state:
+        return max(int(state["entry"] or 0) if state else 0, begin)
+    offset, passed = begin, int(state["position"] or 0)
+    while entries := await log.read(source, split, offset, _ENTRIES_MAX):
         for entry in entries:
-            if entry.end > passed or entry.position >= passed:
+            is_read = entry.end < passed or (entry.end == passed and (entry.framing != DAMAGE or "damaged" in state))
+            if not is_read:
                 return entry.offset
         offset = entries[-1].offset + 1
-    return None
+    return offset

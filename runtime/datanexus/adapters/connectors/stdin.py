@@ -10,8 +10,8 @@ import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
 
-from datanexus.adapters.connectors.entry_reader import PART, EntryReader
-from datanexus.adapters.connectors.logged_split import LoggedSplit, Pulled, place_of, trim_read, unread_splits
+from datanexus.adapters.connectors.entry_reader import PART
+from datanexus.adapters.connectors.logged_split import Pulled, logged_split, trim_read, unread_splits
 from datanexus.engine.decode.json_text import RECORD_BYTES_MAX
 from datanexus.ports.log import LINES, Log, NewEntry
 from datanexus.ports.source import Split, SplitName, SplitState
@@ -36,11 +36,15 @@ class StdinSource:
         prefix = f"{self.name}/"
         known = {name: state for name, state in states.items() if name.startswith(prefix) and "position" in state}
         unread = await unread_splits(self._log, self.name, known)
-        splits: list[Split] = [self._split(name, known.get(name), first) for name, first in unread.items()]
+        splits: list[Split] = [
+            logged_split(self._log, self.name, name, self._format, known.get(name), first)
+            for name, first in unread.items()
+        ]
         if self._is_piped():
             entry = await self._log.end(self.name)
-            split = self._split(f"{prefix}stdin-{entry + 1}", None, entry)
-            split.origin = self._live = Pipe(self._log, self.name, split.name, self._descriptor)
+            name = f"{prefix}stdin-{entry + 1}"
+            split = logged_split(self._log, self.name, name, self._format, None, entry)
+            split.origin = self._live = Pipe(self._log, self.name, name, self._descriptor)
             splits.append(split)
         elif not splits and not known:
             raise InvalidInput(
@@ -70,11 +74,6 @@ class StdinSource:
             return not os.isatty(self._descriptor) and not stat.S_ISCHR(os.fstat(self._descriptor).st_mode)
         except OSError:
             return False  # closed
-
-    def _split(self, name: SplitName, state: SplitState | None, first_entry: int) -> LoggedSplit:
-        reader = EntryReader(self._format, place_of(self._format, state, first_entry))
-        has_header = self._format.csv is not None and self._format.csv.header
-        return LoggedSplit(name, self.name, self._log, reader, has_header)
 
 
 class Pipe:

@@ -4,7 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from datanexus.adapters.connectors.byte_stream import Broken, FileStream, open_file
+from datanexus.adapters.connectors.byte_stream import BoundedStream, Broken, FileStream, open_file
+from datanexus.adapters.connectors.file_part import Part
 from datanexus.adapters.connectors.text_split import BLOCK_BYTES, HEAD_BYTES, ContentIdentity, TextSplit, given_columns
 from datanexus.ports.source import SplitName, SplitState
 from datanexus_spec.format import Format
@@ -31,6 +32,18 @@ class TextFiles:
         if "header" in state:
             split.header = tuple(json.loads(str(state["header"])))
         split.was_damaged = bool(state.get("damaged"))
+        return split
+
+    async def part(self, name: SplitName, path: Path, part: Part) -> TextSplit | None:
+        """Some of the file's records. Raises: Unavailable."""
+        split = self._split(name, open_file(path))
+        if not await _pass(split, part.position):
+            await split.close()
+            return None
+        if part.until is not None:
+            split.stream = BoundedStream(split.stream, part.until - part.position)
+        split.header = part.header or split.header
+        split.was_damaged = part.was_damaged
         return split
 
     def _split(self, name: SplitName, stream: FileStream) -> TextSplit:
@@ -60,3 +73,15 @@ async def _pass(split: TextSplit, position: int) -> bool:
         split.position += count
     split.identity.mark()
     return True
+
+
+async def head_of(path: Path) -> bytes:
+    """The first HEAD_BYTES of a file, decompressed. Raises: Unavailable."""
+    stream = open_file(path)
+    head = bytearray(HEAD_BYTES)
+    try:
+        return bytes(head[: await stream.read_into(memoryview(head))])
+    except Broken:
+        return b""
+    finally:
+        stream.close()

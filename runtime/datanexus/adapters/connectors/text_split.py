@@ -66,6 +66,11 @@ class ContentIdentity:
         if len(self._head) < HEAD_BYTES:
             self._head += bytes(content[: HEAD_BYTES - len(self._head)])
 
+    @property
+    def head(self) -> bytes:
+        """The first HEAD_BYTES of what was marked."""
+        return self._marked_head
+
     def mark(self) -> None:
         self._marked = self._running.copy()
         self._marked_head = self._head

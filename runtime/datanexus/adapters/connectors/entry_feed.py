@@ -1,0 +1,40 @@
+"""The entries of one split in the log, in order, from an offset on."""
+
+from collections import deque
+
+from datanexus.ports.log import Log, LogEntry
+from datanexus.ports.source import SplitName
+
+_ENTRIES_MAX = 64  # fetched at a time
+_BYTES_MAX = 16 << 20  # held, about
+
+
+class EntryFeed:
+    """`offset`: of the next entry to take, or below it."""
+
+    def __init__(self, log: Log, source: str, split: SplitName, offset: int) -> None:
+        self.log = log
+        self.source = source
+        self.split = split
+        self.offset = offset
+        self._fetched: deque[LogEntry] = deque()
+        self._count = 1
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is an entry to take."""
+        end = self.log.split_end(self.source, self.split)
+        return bool(self._fetched) or (end is not None and end.offset > self.offset)
+
+    async def peek(self) -> LogEntry | None:
+        """The next entry, which stays; None at the log's end."""
+        if not self._fetched and self.has_more:
+            entries = await self.log.read(self.source, self.split, self.offset, self._count)
+            self._fetched.extend(entries)
+            nbytes = max(sum(len(entry.data) for entry in entries), 1)
+            self._count = max(1, min(_ENTRIES_MAX, self._count * 2, _BYTES_MAX * len(entries) // nbytes))
+        return self._fetched[0] if self._fetched else None
+
+    def take(self) -> None:
+        """Go behind the entry that `peek` gave."""
+        self.offset = self._fetched.popleft().offset + 1

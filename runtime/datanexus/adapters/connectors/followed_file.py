@@ -1,0 +1,265 @@
+"""One file while it is followed: where it is, what was seen of it, and its tail, which fills the log.
+
+`FollowedFiles` looks at it from time to time and says what it saw; only `pull` reads on. What looking cannot tell, that
+the content before the place is not what was read, becomes a doubt, which `FollowedFiles` resolves.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from datanexus.adapters.connectors.byte_stream import GZIP_SUFFIXES, ZSTD_SUFFIXES
+from datanexus.adapters.connectors.column_files import ColumnSplit
+from datanexus.adapters.connectors.file_part import Part
+from datanexus.adapters.connectors.file_tail import (
+    Appender,
+    ColumnTail,
+    FileHandle,
+    FileId,
+    OpenHandles,
+    PackedTail,
+    PlainTail,
+    Tail,
+    is_complete,
+    seam_of,
+)
+from datanexus.adapters.connectors.files import Opener
+from datanexus.adapters.connectors.logged_split import Pulled
+from datanexus.adapters.connectors.text_split import ContentIdentity, TextSplit
+from datanexus.ports.log import LINES
+from datanexus.ports.source import Split, SplitName, SplitState
+
+NOTHING_READ: SplitState = {"position": 0, **ContentIdentity().state()}
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a look at a file says."""
+
+    file_id: FileId
+    size: int
+    modified_ns: int
+    changed_s: float
+
+
+def sight_of(status: os.stat_result) -> Sight:
+    """What is of interest of a file's status."""
+    changed_s = max(status.st_mtime, status.st_ctime)
+    return Sight(FileId(status.st_dev, status.st_ino), status.st_size, status.st_mtime_ns, changed_s)
+
+
+class FollowedFile:
+    """The file of one split. `handle`: None while it is nowhere. `sight`: of the last look.
+
+    `is_settled`: not changed for a while; `is_abandoned`: for so long that what is missing of it will not come.
+    `is_left`: renamed or without a name, so its writer will let it go, and once it is settled nothing more comes.
+    """
+
+    def __init__(
+        self, name: SplitName, opener: Opener, appender: Appender, handles: OpenHandles, *, has_columns: bool
+    ) -> None:
+        self.name = name
+        self.handle: FileHandle | None = None
+        self.key: str = ""  # its path as the pattern matched it; empty: no name leads to it
+        self.sight: Sight | None = None
+        self.is_settled = self.is_abandoned = False
+        self.is_left = False
+        self.in_doubt = False
+        self._opener = opener
+        self._appender = appender
+        self._handles = handles
+        self._has_columns = has_columns
+        self._tail: Tail | None = None
+        self._found: Split | None = None  # opened behind the frontier, not read on
+        self._seam = b""
+        self._identity: ContentIdentity | None = None  # of text that was read
+        self._finished: Sight | None = None  # as it was when it was read to its end
+        self._incomplete: Sight | None = None  # as it was when something was missing
+        self._is_told = False  # that it is at its end, or gone
+
+    @property
+    def frontier(self) -> SplitState:
+        """The state of a run that had read all that is in the log."""
+        return self._appender.frontier
+
+    @frontier.setter
+    def frontier(self, state: SplitState) -> None:
+        self._appender.frontier = state
+
+    @property
+    def position(self) -> int:
+        return int(self.frontier["position"] or 0)
+
+    @property
+    def offset(self) -> int:
+        """Bytes of the file that were read, where it is read as it grows; else 0."""
+        if self.is_whole:
+            return 0
+        return self._tail.offset if self._tail is not None else self.position
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is read once it is complete, and not as it grows."""
+        return self._has_columns or (self.handle is not None and is_packed(self.handle.path))
+
+    @property
+    def read_bytes(self) -> int:
+        """For progress: of the size seen last."""
+        if self.sight is None or not self.is_whole:
+            return self.offset
+        return self.sight.size if self._finished == self.sight else 0
+
+    @property
+    def ready(self) -> bool:
+        if self.handle is None:
+            return not self._is_told or self._appender.is_waiting
+        if self.in_doubt or self.sight is None:
+            return self._appender.is_waiting
+        is_unfinished = self._finished != self.sight
+        if self.is_whole:
+            return self.is_settled and is_unfinished and (self.is_abandoned or self._incomplete != self.sight)
+        return self.sight.size > self.offset or (self.is_left and self.is_settled and is_unfinished)
+
+    @property
+    def head(self) -> bytes:
+        """The first bytes of what was read of a text file."""
+        return self._identity.head if self._identity is not None else b""
+
+    @property
+    def is_orphan(self) -> bool:
+        """Whether no name leads to it, but its descriptor does."""
+        return self.handle is not None and not self.key
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it was read to its end as it is now."""
+        return self._finished is not None and self._finished == self.sight
+
+    def take(self, path: Path, key: str, sight: Sight, split: Split) -> None:
+        """It is here. `split`: opened behind the frontier, whose content was compared. Raises: Unavailable."""
+        self.leave()
+        self.handle, self.key = FileHandle(path, self._handles), key
+        self._identity = split.identity if isinstance(split, TextSplit) else None  # type: ignore[assignment]
+        self.sight, self._found, self._finished, self._is_told = sight, split, None, False
+        self._appender.file_id = sight.file_id
+        if not self.is_whole and self.position:
+            self._seam = seam_of(self.handle, self.position)
+
+    def rename(self, path: Path, key: str) -> None:
+        """It is the file it was, by another name."""
+        assert self.handle is not None, "it was somewhere"
+        self.handle.path, self.key, self.handle.is_nameless = path, key, False
+        if self.is_whole:  # a tail reads on through what it has opened
+            self._seam = b""
+
+    def become_orphan(self) -> bool:
+        """No name leads to it any more; whether it can still be read. Raises: Unavailable."""
+        if self.handle is None or not self.handle.is_open or self.is_whole:
+            return False
+        self.key, self.in_doubt, self.is_left, self.handle.is_nameless = "", False, True, True
+        self.sight = sight_of(self.handle.status())
+        return True
+
+    async def give_up(self) -> None:
+        """It is gone: the half line that was read is all there is of it. Raises: Unavailable."""
+        if isinstance(self._tail, PlainTail):
+            await self._tail.finish()
+        self.leave()
+        self._is_told = False
+
+    async def opened(self, path: Path) -> Split | None:
+        """A file behind the frontier, if it begins with what was read. Raises: Unavailable."""
+        if not self.position:
+            return await self._opener.fresh(self.name, path)
+        return await self._opener.resumed(self.name, path, self.frontier)
+
+    def is_unchanged(self) -> bool:
+        """Whether the content before the place is what was read there last. Raises: Unavailable."""
+        if self.handle is None or self.is_whole:
+            return self.handle is not None
+        return (
+            seam_of(self.handle, self.position).endswith(self._seam)
+            if self._tail is None
+            else self._tail.is_unchanged()
+        )
+
+    def leave(self) -> None:
+        """It is nowhere now. What was read beyond the frontier is read again, should it be found."""
+        if self._tail is not None:
+            self._tail.close()
+        if self.handle is not None:
+            self.handle.close()
+        self.handle = self.sight = self._tail = self._found = None
+        self.key, self._seam = "", b""
+        self.in_doubt = self.is_left = False
+
+    async def pull(self) -> Pulled:
+        """Append what comes next to the log. Raises: Unavailable."""
+        if await self._appender.retry():
+            return Pulled.APPENDED
+        if self.handle is None:
+            self._is_told = True
+            return Pulled.END
+        if self._tail is None and not self._is_missing_something():
+            self._tail = await self._new_tail()
+        if self._tail is None:
+            self.in_doubt = self._incomplete != self.sight
+            return Pulled.NOTHING
+        pulled = await self._tail.pull(is_last=self.is_abandoned if self.is_whole else self.is_left and self.is_settled)
+        if pulled is None:
+            self.in_doubt = True
+        elif pulled is Pulled.END:
+            self._finished, self._is_told = self.sight, True
+        elif isinstance(self._tail, PackedTail) and self._tail.is_broken:
+            self._incomplete = self.sight
+        if self.is_whole and (self._incomplete or self._finished) == self.sight:
+            self._tail.close()
+            self._tail = None
+        return pulled or Pulled.NOTHING
+
+    async def seal(self) -> None:
+        """Append an entry that ends what is open. Raises: Unavailable."""
+        await self._appender.append(b"", LINES, self.frontier)
+
+    async def part(self, part: Part) -> Split | None:
+        """A part of it, to be read in place; None where it is nowhere."""
+        found = self._found
+        if found is not None and part.until is None and self.position == part.position:
+            self._found = None
+            if isinstance(found, TextSplit):
+                found.header = part.header or found.header
+            return found
+        return await self._opener.part(self.name, self.handle.path, part) if self.handle is not None else None
+
+    def _is_missing_something(self) -> bool:
+        """Whether it is a column file that is being written. Raises: Unavailable."""
+        if not self._has_columns or self.handle is None or self.sight is None or self.is_abandoned:
+            return False
+        if not is_complete(self.handle, self.sight.size):
+            self._incomplete = self.sight
+        return self._incomplete == self.sight
+
+    async def _new_tail(self) -> Tail | None:
+        """The tail behind the frontier; None if the content before is not what was read."""
+        if self.handle is None:
+            return None
+        found, self._found = self._found, None
+        if found is None or self._has_columns:  # a column file may have been half written when it was found
+            found = await self.opened(self.handle.path)
+            if found is not None and not self.is_whole:
+                self._seam = seam_of(self.handle, self.position)
+        if found is None:
+            return None
+        if isinstance(found, ColumnSplit):
+            return ColumnTail(found, self._appender)
+        assert isinstance(found, TextSplit), "files hold text or columns"
+        if self.is_whole:
+            return PackedTail(found, self._appender)
+        assert isinstance(found.identity, ContentIdentity), "a file's identity is its content"
+        await found.close()
+        return PlainTail(self.handle, self._appender, found.identity, self.position, self._seam)
+
+
+def is_packed(path: Path) -> bool:
+    """Whether a file is compressed, by its name."""
+    return path.suffix in (*GZIP_SUFFIXES, *ZSTD_SUFFIXES)
