@@ -20,8 +20,8 @@ def run(visit: Visit, script: str) -> Any:
 def test_events_are_the_same_however_the_stream_is_cut(visit: Visit) -> None:
     found = run(visit, """
         const { eventsOf } = await import('/page/js/live.js');
-        const text = ['retry: 1000', '', ': still here', '', 'event: snapshot', 'id: a-1', 'data: {"a":', 'data: 1}', '',
-                      'id: a-2', 'event: changes', 'data: {}', '', ''].join('\\n');
+        const text = ['retry: 1000', '', ': still here', '', 'event: snapshot', 'id: a-1', 'data: {"a":', 'data: 1}',
+                      '', 'id: a-2', 'event: changes', 'data: {}', '', ''].join('\\n');
         const [whole] = eventsOf(text);
         let same = 0;
         for (let cut = 0; cut <= text.length; cut += 1) {
@@ -55,7 +55,7 @@ def test_rows_are_bounded_and_the_oldest_windows_go(visit: Visit) -> None:
         return { size: rows.size, most: ROWS_MAX, first: list.at(-1).values[2], last: list[0].values[2],
                  open: list.filter((one) => !one.final).length };
     """)  # fmt: skip
-    # Watermark 19,990, final 5 s later: windows that end after 19,985 are open. An event below the last seq is a repeat.
+    # Watermark 19,990, final 5 s later: windows that end after 19,985 are open. An event below the last seq is none.
     assert {"size": 5000, "most": 5000, "first": 15_000, "last": 19_999, "open": 15} == found
 
 

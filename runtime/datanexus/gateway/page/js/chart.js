@@ -78,7 +78,7 @@ export class TimeChart {
     };
     setAttribute(this.svg, "viewBox", `0 0 ${width} ${this.height}`);
     const marks = this.#form === "bars" ? this.#bars(model) : this.#lines(model);
-    this.svg.replaceChildren(this.#openGround(model), ...this.#axes(model, scale, last, inner), ...marks, this.#cross(model));
+    this.svg.replaceChildren(this.#openGround(model), ...this.#axes(model, scale, last, inner), ...marks, this.#zero(scale), this.#cross(model));
     this.#read(model);
   }
 
@@ -100,7 +100,7 @@ export class TimeChart {
   #axes(model, scale, last, inner) {
     const { first, left, right, bottom, x, y } = this.#geometry;
     const parts = scale.ticks.flatMap((tick) => [
-      svg("line", { class: tick === 0 ? "axis" : "grid", x1: left, x2: right, y1: y(tick), y2: y(tick) }),
+      svg("line", { class: "grid", x1: left, x2: right, y1: y(tick), y2: y(tick) }),
       svg("text", { x: left - 7, y: y(tick) + 4, "text-anchor": "end", text: short(tick) }),
     ]);
     const ticks = timeTicks(first, last, Math.max(2, Math.floor(inner / 74)));
@@ -111,6 +111,13 @@ export class TimeChart {
       parts.push(svg("text", { x: place, y: bottom + 17, "text-anchor": "middle", text: label }));
     }
     return parts;
+  }
+
+  /** The line of zero lies over the feet of the bars. */
+  #zero(scale) {
+    const { left, right, y } = this.#geometry;
+    if (!scale.ticks.includes(0)) return svg("g");
+    return svg("line", { class: "axis", x1: left, x2: right, y1: y(0), y2: y(0) });
   }
 
   #openGround(model) {
@@ -181,7 +188,7 @@ export class TimeChart {
     const [before, middle, after] = this.reading.children;
     setText(before, `${lead} `);
     setText(middle, window);
-    setText(after, ` UTC, ${state === "open" ? "open: late records may still change it" : "final"}`);
+    setText(after, ` UTC, ${state === "open" && !this.small ? "open: late records may still change it" : state}`);
     this.#legend(model, at);
     setAttribute(this.plot, "aria-valuemin", 0);
     setAttribute(this.plot, "aria-valuemax", Math.max(model.starts.length - 1, 0));
@@ -250,16 +257,18 @@ export class Spark {
     this.element = svg("svg", { class: "spark", viewBox: `0 0 ${valuesMax - 1} 18`, preserveAspectRatio: "none", "aria-hidden": "true" }, this.under, this.line);
   }
 
+  /** One more value; false while there is nothing to see: too few, or nothing but zeros. */
   push(value) {
     this.#values.push(value ?? 0);
     if (this.#values.length > this.valuesMax) this.#values.shift();
-    if (this.#values.length < 3) return;
+    if (this.#values.length < 3 || !this.#values.some(Boolean)) return false;
     const high = Math.max(...this.#values, 1e-9);
     const from = this.valuesMax - this.#values.length;
     const points = this.#values.map((one, at) => `${from + at} ${(17 - (15.5 * one) / high).toFixed(1)}`);
     const line = `M${points.join("L")}`;
     setAttribute(this.line, "d", line);
     setAttribute(this.under, "d", `${line}V18H${from}Z`);
+    return true;
   }
 }
 

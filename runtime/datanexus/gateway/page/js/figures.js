@@ -12,7 +12,7 @@ class Figure {
     this.note = h("span");
     this.spark = spark ? new Spark() : null;
     this.value = h("dd", { class: "figure-value" }, this.text, this.unit);
-    const below = h("dd", { class: "figure-note" }, this.spark?.element ?? this.note);
+    const below = h("dd", { class: "figure-note" }, this.note, this.spark?.element);
     this.element = h("div", { class: `figure${wide ? " wide" : ""}` }, h("dt", { text: name }), this.value, below);
   }
 
@@ -20,9 +20,16 @@ class Figure {
     if (this.text.data !== value) this.text.data = value;
     setText(this.unit, unit ? ` ${unit}` : "");
     setText(this.note, note);
-    if (!this.spark) setAttribute(this.note, "title", note || null);
+    setAttribute(this.note, "title", note || null);
     setAttribute(this.value, "class", `figure-value${level ? ` ${level}` : ""}`);
     setAttribute(this.value, "title", value.length > 12 ? value : null);
+  }
+
+  /** A line of the last values takes the note's place, unless it would be flat at zero. */
+  trace(value) {
+    const isShown = this.spark.push(value);
+    this.spark.element.classList.toggle("none", !isShown);
+    this.note.hidden = isShown;
   }
 }
 
@@ -48,8 +55,8 @@ export class PipelineFigures {
 
   show(status) {
     const { rates, counters } = status;
-    this.in.show(short(rates.in_per_s), "/s");
-    this.in.spark.push(rates.in_per_s);
+    this.in.show(short(rates.in_per_s), "/s", `${count(counters.in ?? 0)} so far`);
+    this.in.trace(rates.in_per_s);
     this.passed.show(short(rates.passed_per_s), "/s", `${count(counters.passed ?? 0)} of ${count(counters.in ?? 0)}`);
     const bad = counters.quarantined ?? 0;
     this.quarantined.show(short(bad), "", bad ? `${share(bad, counters.in)}, ${short(rates.quarantined_per_s)}/s now` : "none so far", bad ? "warn" : "");
@@ -69,7 +76,7 @@ export class PipelineFigures {
     const isAtEnd = splits.length > 0 && splits.every((split) => split.status === "finished");
     if (status.lag_s === null || status.lag_s === undefined) this.lag.show("–", "", "no record yet");
     else if (status.lag_s > 86_400) this.lag.show(duration(status.lag_s), "", isAtEnd ? "input at its end" : "old data");
-    else this.lag.show(duration(status.lag_s), "", isAtEnd ? "input at its end" : "now minus watermark", status.lag_s > 3600 ? "warn" : "");
+    else this.lag.show(duration(status.lag_s), "", isAtEnd ? "input at its end" : "of event time", status.lag_s > 3600 ? "warn" : "");
   }
 
   #watermark(status) {

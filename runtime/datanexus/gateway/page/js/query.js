@@ -3,8 +3,7 @@
 import { get, post, problemOf } from "./api.js";
 import { empty, h, problemCallout, say } from "./elements.js";
 import { cell, count, isNumber, isTime, plural } from "./format.js";
-import { sqlName } from "./results.js";
-import { toNumber } from "./series.js";
+import { sortable, sqlName } from "./results.js";
 import { Table } from "./table.js";
 
 const ROWS_MAX = 1000;
@@ -74,7 +73,7 @@ class QueryPage {
       const number = isNumber(type);
       return {
         name: `${at}`, number, clip: !number, label: isTime(type) ? `${name} (UTC)` : name,
-        value: (row) => (number && typeof row.values[at] !== "bigint" ? toNumber(row.values[at]) : row.values[at]),
+        value: (row) => sortable(row.values[at], number, type),
         text: (row) => cell(row.values[at], type),
         isNull: (row) => row.values[at] === null,
       };

@@ -46,6 +46,7 @@ export function spanText(start, end) {
   const step = end !== null && (end - start) % MINUTE === 0 && start % MINUTE === 0 ? MINUTE : 1;
   const left = `${from.slice(0, 10)} ${timeOfDay(from, step)}`;
   if (to === null) return left;
+  if (from.slice(0, 10) === new Date(end - 1).toISOString().slice(0, 10) && end % DAY === 0) return `${left} – 24:00`;
   return `${left} – ${from.slice(0, 10) === to.slice(0, 10) ? "" : `${to.slice(0, 10)} `}${timeOfDay(to, step)}`;
 }
 

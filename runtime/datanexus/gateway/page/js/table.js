@@ -7,6 +7,7 @@ import { h, setAttribute, setText } from "./elements.js";
 import { count } from "./format.js";
 
 const PAGE_ROWS = 100;
+const MARKED_MS = 1700; // a little longer than the style's fading
 const collator = new Intl.Collator("en", { numeric: true });
 
 /**
@@ -75,7 +76,9 @@ export class Table {
     this.#page = Math.min(Math.max(this.#page, 0), pages - 1);
     const shown = rows.slice(this.#page * PAGE_ROWS, (this.#page + 1) * PAGE_ROWS);
     while (this.body.children.length > shown.length) this.body.lastChild.remove();
-    shown.forEach((row, at) => this.#drawRow(row, at, changed));
+    const marked = [];
+    shown.forEach((row, at) => this.#drawRow(row, at, changed, marked));
+    mark(marked);
     this.#widen();
     const from = this.#page * PAGE_ROWS;
     const range = rows.length === 0 ? "No rows" : pages === 1 ? `${count(rows.length)} ${rows.length === 1 ? "row" : "rows"}` : `${count(from + 1)}–${count(from + shown.length)} of ${count(rows.length)} rows`;
@@ -97,7 +100,7 @@ export class Table {
     return keyed.sort((a, b) => compare(a[0], b[0], sign) || a[1] - b[1]).map(([, , row]) => row);
   }
 
-  #drawRow(row, at, changed) {
+  #drawRow(row, at, changed, marked) {
     const isNew = !this.body.children[at];
     const line = this.body.children[at] ?? this.body.appendChild(h("tr", {}, ...this.#columns.map((one) => h("td", { class: cellClass(one) }))));
     const key = this.key(row);
@@ -118,7 +121,7 @@ export class Table {
       if (differs) cell.textContent = text;
       cell.classList.toggle("null", Boolean(column.isNull?.(row)));
       this.#widths[index] = Math.max(this.#widths[index], column.wrap ? 0 : Math.min(text.length, 44));
-      if (differs && isSame && !isNew && changed.has(key)) mark(cell);
+      if (differs && isSame && !isNew && changed.has(key)) marked.push(cell);
     });
   }
 
@@ -134,10 +137,12 @@ function cellClass(column) {
   return [column.number && "number", column.wrap && "wrap", column.clip && "clip", column.look].filter(Boolean).join(" ");
 }
 
-function mark(cell) {
-  cell.classList.remove("changed");
-  requestAnimationFrame(() => cell.classList.add("changed"));
-  cell.addEventListener("animationend", () => cell.classList.remove("changed"), { once: true });
+/** Cells that changed stand out for a moment. One timer for all of a drawing. */
+function mark(cells) {
+  if (!cells.length) return;
+  for (const cell of cells) cell.classList.remove("changed");
+  requestAnimationFrame(() => cells.forEach((cell) => cell.classList.add("changed")));
+  setTimeout(() => cells.forEach((cell) => cell.classList.remove("changed")), MARKED_MS);
 }
 
 /** Nothing sorts last, whatever the direction. */
