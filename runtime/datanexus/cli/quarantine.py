@@ -117,7 +117,7 @@ def purge_records(chosen: Chosen, data: Path, *, dry_run: bool, json_lines: bool
     with reporting(json_lines=json_lines) as messages:
         content = {**chosen.content(), "dry_run": dry_run}
         told = _running(data).post(pipeline_path(chosen.pipeline, "/quarantine/purge"), content)
-        text = f"{wording.plural(told['selected'], 'record')} {'would be' if dry_run else 'were'} deleted\n"
+        text = f"{wording.plural(told['selected'], 'record')} {'would be deleted' if dry_run else 'deleted'}\n"
         result(json.dumps(told) + "\n" if json_lines else text)
     return messages.exit_code
 

@@ -163,6 +163,8 @@ def _of_engine(error: Exception) -> Problem:
 
 def _of_framework(error: Exception) -> Problem:
     assert isinstance(error, HTTPException), "registered for the framework's refusals"
+    if isinstance(error.__cause__, Problem):  # of reading the body, which the framework takes for a bad one
+        return error.__cause__
     headers = tuple((name.title(), value) for name, value in (error.headers or {}).items())
     return of_status(error.status_code, str(error.detail), headers)
 
