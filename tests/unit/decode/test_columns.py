@@ -133,3 +133,17 @@ def test_the_raw_form_of_a_row_is_json() -> None:
     assert expected == raw_of(chunk, 0).decode()
     assert '{"a":"nan","b":null,"c":"","d":null,"e":null,"f":null}' == raw_of(chunk, 1).decode()
     assert b"line" == raw_of(text_chunk([b"x", b"line"]), 1)
+
+
+@pytest.mark.parametrize("odd", ["é", "\0", "plain"])
+def test_texts_of_a_slice_are_judged_by_what_lies_in_it(odd: str) -> None:
+    times = pa.array([0] * 6, pa.timestamp("us", tz="UTC"))
+    texts = ["\0", "x" * 70, "", odd, "y", "é"]
+    batch = pa.record_batch({"v": texts, "time": times})
+    plan = record(field("v", STRING))
+    for begin, end in ((1, 3), (1, 5), (3, 4), (4, 5)):
+        chunk = ColumnChunk(batch.slice(begin, end - begin), np.arange(end - begin, dtype=np.int64))
+        decoded = decoder({"arrow": {}}, plan).decode(chunk)
+        assert [text for text in texts[begin:end] if "\0" not in text] == decoded.records["v"].to_pylist()
+        assert ["NulCharacter" for text in texts[begin:end] if "\0" in text] == reasons(decoded)
+        decoded.records.validate(full=True)

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from datanexus.core.columns import arrow_type
-from datanexus.engine.decode.column_scan import check_text
+from datanexus.engine.decode.column_scan import check_text, is_plain_ascii
 from datanexus.engine.decode.json_scan import (
     CLEAR,
     DAYS,
@@ -98,12 +98,18 @@ class ColumnDecoder:
     def _read(self, index: int, reader: FieldReader, array: pa.Array | None, status: Bytes) -> Column:
         """One field by the plain way of its type; rows for which there is none become DOUBT."""
         if array is not None and _is_text(array.type):
+            if reader.plan.type.kind is Kind.STRING and not array.null_count and not reader.plan.null_if:
+                texts = _plain_texts(array)
+                if texts is not None:
+                    return texts
             return self._normaliser.read(index, _text_spans(array, reader, status), status)
         if array is not None and array.null_count == len(array):
             return self._normaliser.read(index, _nulls(status), status)
         values = None if array is None or reader.plan.null_if else _plain_values(reader, array, status)
         if array is None or values is None:
             return self._normaliser.read(index, _nothing(array, status), status)
+        if not array.null_count:
+            return Column(np.ones(len(array), np.uint8), values=values)
         valid = np.asarray(array.is_valid()).astype(np.uint8)
         if reader.required:
             status[valid == 0] = DOUBT
@@ -142,6 +148,18 @@ def _decoded(array: pa.Array) -> pa.Array:
 
 def _is_text(data_type: pa.DataType) -> bool:
     return bool(pa.types.is_string(data_type) or pa.types.is_binary(data_type))
+
+
+def _plain_texts(array: pa.Array) -> Column | None:
+    """The column where it lies, if all its texts are ASCII without NUL."""
+    _, offsets_buffer, content = array.buffers()
+    if not len(array) or content is None:
+        return None
+    offsets = np.frombuffer(offsets_buffer, np.int32)[array.offset : array.offset + len(array) + 1]
+    data = np.frombuffer(content, np.uint8)
+    if not is_plain_ascii(data, int(offsets[0]), int(offsets[-1])):
+        return None
+    return Column(np.ones(len(array), np.uint8), side=data, offsets=offsets)
 
 
 def _text_spans(array: pa.Array, reader: FieldReader, status: Bytes) -> Spans:
@@ -184,8 +202,9 @@ def _plain_values(
     if kind in INTEGER_RANGES and pa.types.is_integer(source):
         low, high = INTEGER_RANGES[kind]
         numbers = _numbers(array)
-        status[(numbers < low) | (numbers > high)] = DOUBT
-        return numbers.astype(np.int64)
+        if not _lie_between(numbers, low, high):
+            status[(numbers < low) | (numbers > high)] = DOUBT
+        return numbers.astype(np.int64, copy=False)
     if kind is Kind.FLOAT64 and (pa.types.is_floating(source) or pa.types.is_integer(source)):
         floats = _numbers(array).astype(np.float64)
         status[~np.isfinite(floats)] = DOUBT
@@ -230,9 +249,17 @@ def _numbers(array: pa.Array) -> npt.NDArray[Any]:
     return numbers
 
 
+def _lie_between(numbers: npt.NDArray[Any], low: int, high: int) -> bool:
+    """Whether all integers do, most of the time told by their type or by one look at each."""
+    bounds = np.iinfo(numbers.dtype)
+    if (low <= bounds.min and bounds.max <= high) or not len(numbers):
+        return True
+    return bool(low <= numbers.min() and numbers.max() <= high)
+
+
 def _times(array: pa.Array, per_second: int, status: Bytes) -> Longs:
     """Microseconds of a count of units since 1970."""
-    written = _numbers(array.cast(pa.int64())).astype(np.int64)
+    written = _numbers(array.cast(pa.int64())).astype(np.int64, copy=False)
     if per_second > 1_000_000:
         times = written // 1_000
         rest = written - times * 1_000
@@ -240,6 +267,8 @@ def _times(array: pa.Array, per_second: int, status: Bytes) -> Longs:
     else:
         factor = 1_000_000 // per_second
         low, high = TIME_MIN_US // factor, TIME_MAX_US // factor
+        if _lie_between(written, low, high):
+            return written if factor == 1 else written * factor
         status[(written < low) | (written > high)] = DOUBT
         times = np.clip(written, low, high) * factor
     status[(times < TIME_MIN_US) | (times > TIME_MAX_US)] = DOUBT

@@ -520,3 +520,18 @@ def check_text(data: Bytes, starts: Longs, lengths: Longs, status: Bytes) -> Non
                 break
         if i >= 0:
             status[row] = CLEAR
+
+
+@kernel(types.boolean(U8, types.int64, types.int64))
+def is_plain_ascii(data: Bytes, i: int, end: int) -> bool:
+    """Whether all bytes of data[i:end] are ASCII and none is zero."""
+    b = address_of(data)
+    while i + 64 <= end:
+        if non_ascii(b, i) | non_ascii(b, i + 16) | non_ascii(b, i + 32) | non_ascii(b, i + 48):
+            return False
+        i += 64
+    while i < end:
+        if byte_at(b, i) == 0 or byte_at(b, i) > 127:
+            return False
+        i += 1
+    return True
