@@ -14,6 +14,8 @@ from numba import types
 from datanexus.core.kernel import Declaration, Instruction, declaration_of
 from datanexus.core.kernel_types import Array, Scalar, Signature, Tuple
 
+NUMBA_VERSION: str = numba.__version__
+
 _DISPATCHERS: dict[FunctionType, Any] = {}
 
 
@@ -23,7 +25,7 @@ def dispatcher(declaration: Declaration, *, cache: bool) -> Any:
     if function not in _DISPATCHERS:
         if declaration.signatures:
             signatures = [_signature(signature) for signature in declaration.signatures]
-            decorate = numba.njit(signatures, cache=cache, nogil=True, error_model="numpy")
+            decorate = numba.njit(signatures, cache=cache, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
         else:
             decorate = numba.njit(inline="always", error_model="numpy")
         _DISPATCHERS[function] = decorate(_with_compiled_globals(declaration, cache=cache))

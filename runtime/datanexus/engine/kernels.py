@@ -30,6 +30,8 @@ _PROCESSORS: Mapping[tuple[str, str], Mapping[str, str]] = {
     },
     ("Linux", "aarch64"): {"datanexus.core.compiled": "generic"},
 }
+# What is compiled stays here, so that the change of one kernel costs a second.
+_PIECES, _PIECE = Path(kernel.__file__).with_name("__pycache__"), ".piece"
 
 
 def processors() -> Mapping[str, str]:
@@ -80,6 +82,7 @@ def compile_all() -> None:
     failed = [process.args for process in started if process.wait()]
     if failed:
         raise SystemExit(f"kernels were not compiled: {failed} failed, see above")
+    _remove_old_pieces()
 
 
 def compile_module(module: str, target: Path) -> int:
@@ -90,7 +93,7 @@ def compile_module(module: str, target: Path) -> int:
     jit, native = (importlib.import_module(name) for name in ("datanexus.core.jit", "datanexus.engine.native"))
     kernel.leave_uncompiled()
     load_all()
-    kernels = [_compiled(jit, native, declaration) for declaration in _declared().values()]
+    kernels = [_compiled(jit, native, declaration, processor) for declaration in _declared().values()]
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         object_code, library = Path(folder) / "kernels.o", Path(folder) / "kernels.so"
         object_code.write_bytes(native.emit_object(kernels, module.rpartition(".")[2], processor))
@@ -106,12 +109,26 @@ def _declared() -> dict[str, kernel.Declaration]:
     return {declaration.name: declaration for declaration in ours}
 
 
-def _compiled(jit: Any, native: Any, declaration: kernel.Declaration) -> Any:
-    overloads = jit.dispatcher(declaration, cache=False).overloads.values()
-    codes = [
-        native.code(signature, overload) for signature, overload in zip(declaration.signatures, overloads, strict=True)
-    ]
+def _compiled(jit: Any, native: Any, declaration: kernel.Declaration, processor: str) -> Any:
+    """One kernel's code, compiled once for each processor by one version of Numba."""
+    stem = f"{declaration.name}.{processor}.{jit.NUMBA_VERSION}"
+    files = [_PIECES / f"{stem}.{number}{_PIECE}" for number in range(len(declaration.signatures))]
+    if not all(file.exists() for file in files):
+        _PIECES.mkdir(exist_ok=True)
+        overloads = jit.dispatcher(declaration, cache=False).overloads.values()
+        for file, overload in zip(files, overloads, strict=True):
+            unfinished = file.with_suffix(f".{os.getpid()}")
+            unfinished.write_bytes(native.piece(overload))
+            unfinished.replace(file)
+    codes = [native.code(*pair) for pair in zip(declaration.signatures, map(Path.read_bytes, files), strict=True)]
     return native.CompiledKernel(declaration.name, declaration.function.__name__, tuple(codes))
+
+
+def _remove_old_pieces() -> None:
+    current = _declared()
+    for file in _PIECES.glob(f"*{_PIECE}"):
+        if file.name.partition(".")[0] not in current:
+            file.unlink()
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -143,7 +143,7 @@ no:
 
 @dataclass(frozen=True, slots=True)
 class CompiledKernel:
-    """One kernel: its name in the module, and for each signature the module and function that Numba made."""
+    """One kernel: its name in the module, and its code for each signature."""
 
     name: str
     python_name: str
@@ -160,16 +160,28 @@ class Code:
     argument_types: tuple[str, ...]
 
 
-def code(signature: Signature, overload: Any) -> Code:
-    """What Numba compiled for one signature."""
-    module, function = overload.library._final_module, overload.fndesc.llvm_func_name  # noqa: SLF001  Numba has no other
-    types = tuple(str(argument.type) for argument in module.get_function(function).arguments)
-    return Code(signature, module, function, types)
+def piece(overload: Any) -> bytes:
+    """What Numba compiled for one signature, complete in itself: the function's name and LLVM's module."""
+    name = overload.fndesc.llvm_func_name
+    module = overload.library._final_module.clone()  # noqa: SLF001  Numba has no other way to it
+    # Names of what Numba adds are unique in one process only, and pieces may come from several.
+    _hide_all_but(name, module, llvm.Target.from_default_triple().create_target_machine())
+    return bytes(name.encode() + b"\0" + module.as_bitcode())
+
+
+def code(signature: Signature, content: bytes) -> Code:
+    """Read a piece."""
+    function, _, bitcode = content.partition(b"\0")
+    module = llvm.parse_bitcode(bitcode)
+    types = tuple(str(argument.type) for argument in module.get_function(function.decode()).arguments)
+    return Code(signature, module, function.decode(), types)
 
 
 def emit_object(kernels: Iterable[CompiledKernel], module_name: str, processor: str) -> bytes:
     """The object code of an extension module that has all these kernels."""
     kernels = list(kernels)
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
     target = llvm.Target.from_default_triple()
     machine = target.create_target_machine(cpu=processor, features="", opt=3, reloc="pic", codemodel="default")
     whole = llvm.parse_assembly("\n".join(_module_text(kernels, module_name)))
@@ -177,16 +189,8 @@ def emit_object(kernels: Iterable[CompiledKernel], module_name: str, processor: 
     whole.data_layout = str(machine.target_data)
     for kernel in kernels:
         for code in kernel.codes:
-            whole.link_in(code.module.clone())
-    initialiser = f"PyInit_{module_name}"
-    for defined in (*whole.functions, *whole.global_variables):
-        if not defined.is_declaration and defined.name != initialiser:
-            defined.linkage = "internal"
-    options = llvm.create_pipeline_tuning_options(speed_level=1)
-    builder = llvm.create_pass_builder(machine, options)
-    passes = llvm.create_new_module_pass_manager()
-    passes.add_global_dead_code_eliminate_pass()
-    passes.run(whole, builder)
+            whole.link_in(code.module)
+    _hide_all_but(f"PyInit_{module_name}", whole, machine)
     whole.verify()
     return bytes(machine.emit_object(whole))
 
@@ -196,6 +200,16 @@ def link(object_code: Path, target: Path) -> None:
     options = ["-shared", "--gc-sections", "--strip-all", "-z", "relro", "-z", "now", "-z", "noexecstack"]
     command = [sys.executable, "-m", "ziglang", "ld.lld", *options, "-o", str(target), str(object_code)]
     subprocess.run(command, check=True)
+
+
+def _hide_all_but(name: str, module: Any, machine: Any) -> None:
+    """Let nothing else be seen from outside, and drop what then is used by nothing."""
+    for defined in (*module.functions, *module.global_variables):
+        if not defined.is_declaration and defined.name != name:
+            defined.linkage = "internal"
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_global_dead_code_eliminate_pass()
+    passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=1)))
 
 
 def _module_text(kernels: list[CompiledKernel], module_name: str) -> Iterator[str]:
