@@ -66,7 +66,7 @@ def _members(line: bytes, used: frozenset[str], *, only_used: bool) -> Members |
     members: Members = {}
     unknown: Refusal | None = None
     for key_begin, key_end, begin, end in spans[:count].tolist():
-        key = msgspec.json.decode(line[key_begin:key_end], type=str)
+        key = _text(line[key_begin:key_end].decode())
         if key in members:
             message = f'found the key "{shown(key)}" twice, expected it once'
             return Refusal(Reason.DUPLICATE_KEY, message, key)
@@ -82,5 +82,10 @@ def _token(raw: str) -> Token:
     kind = _TAGS.get(raw[0])
     if kind is None:
         kind = tag.INTEGER if raw.removeprefix("-").isdigit() else tag.NUMBER
-    text = msgspec.json.decode(raw, type=str) if kind == tag.STRING else raw
-    return Token(kind, text, raw)
+    return Token(kind, _text(raw) if kind == tag.STRING else raw, raw)
+
+
+def _text(raw: str) -> str:
+    """What a valid JSON string says."""
+    text: str = msgspec.json.decode(raw, type=str) if "\\" in raw else raw[1:-1]
+    return text

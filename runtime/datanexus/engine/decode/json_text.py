@@ -41,10 +41,11 @@ def judge_text(line: bytes) -> Refusal | None:
 
 def judge_json(line: bytes) -> Refusal | None:
     """Whether a text that `judge_text` passed is one JSON value."""
-    depth = nesting_depth(np.frombuffer(line, np.uint8))
-    if depth > DEPTH_MAX:
-        message = f"found values nested {depth} deep, expected at most {DEPTH_MAX}"
-        return Refusal(Reason.TOO_DEEP, message)
+    if line.count(b"{") + line.count(b"[") > DEPTH_MAX:
+        depth = nesting_depth(np.frombuffer(line, np.uint8))
+        if depth > DEPTH_MAX:
+            message = f"found values nested {depth} deep, expected at most {DEPTH_MAX}"
+            return Refusal(Reason.TOO_DEEP, message)
     try:
         msgspec.json.decode(line)
     except msgspec.ValidationError:
@@ -64,7 +65,7 @@ def judge_json(line: bytes) -> Refusal | None:
 def _malformed(line: bytes, verdict: str) -> str:
     if line.startswith(_BYTE_ORDER_MARK):
         return "found a byte order mark, expected one JSON object"
-    half = _HALF_PAIR.search(line)
+    half = _HALF_PAIR.search(line) if b"\\u" in line else None
     if half is not None:
         found = line[half.end() - 6 : half.end()].decode()
         return f"found half a surrogate pair ({found}) at byte {half.end() - 6}, expected whole characters"
