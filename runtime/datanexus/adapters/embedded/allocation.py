@@ -6,17 +6,15 @@ about as much again as the state, in holes that no later array fits into. What s
 garbage collector need not look at it again and again (50 ms each time).
 """
 
+import atexit
 import ctypes
 import gc
-from pathlib import Path
 
 import pyarrow as pa
 
 # A block from this size on is a mapping of its own; the columns of a cut are smaller and are reused.
 MAPPING_BYTES = 4 << 20
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
-_MADV_DONTNEED = 4  # of Linux
-_MAPPINGS = Path("/proc/self/maps")
 
 
 def return_freed_memory() -> None:
@@ -25,25 +23,10 @@ def return_freed_memory() -> None:
     Where there is no glibc, only Arrow's memory is affected.
     """
     gc.freeze()
+    atexit.register(gc.unfreeze)  # DuckDB's binding tells of every object that it outlives
     pa.set_memory_pool(pa.system_memory_pool())
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt") and hasattr(libc, "malloc_trim"):
         libc.mallopt(_M_MMAP_THRESHOLD, MAPPING_BYTES)
         libc.mallopt(_M_TRIM_THRESHOLD, MAPPING_BYTES)
         libc.malloc_trim(0)
-
-
-def return_startup_code() -> None:
-    """Let go of the pages of programs and libraries: what only starting up needed, 30 MiB, does not come back.
-
-    They are files mapped for reading; what is needed again comes from the operating system's cache of files, in some
-    thousand page faults. Nothing happens where there is no Linux.
-    """
-    if not _MAPPINGS.exists():
-        return
-    libc = ctypes.CDLL(None)
-    for mapping in _MAPPINGS.read_text().splitlines():
-        places, access, _, _, inode, *_ = mapping.split()
-        if access == "r-xp" and inode != "0":
-            begin, end = (int(place, 16) for place in places.split("-"))
-            libc.madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), _MADV_DONTNEED)
