@@ -127,6 +127,13 @@ PROMISES = (
     ),
     Promise(
         4,
+        "Real browser (headless Chromium): the page loads without a console error or a breach of its content policy, "
+        "moves by itself, a quarantined record is fixed and replayed on it and figures follow; axe-core finds no "
+        "serious fault in both colour schemes; it works with the keyboard alone and 360 pixels wide",
+        ("tests/page/*",),
+    ),
+    Promise(
+        4,
         "`make bench`, same file, same question with exact de-duplication, per CPU-second on one core: ≥ 10 × Bytewax, "
         "≥ 10 × Pathway, ≥ 8 × Flink SQL, ≥ 0.8 × the Numba prototype, ≥ 0.5 × DuckDB's whole-file group-by; text "
         "lines by regular expression ≥ 0.25 × NDJSON; HTTP, answered after durable, ≥ 0.4 × the file path; from the "
@@ -138,6 +145,7 @@ PROMISES = (
             "tumbling / Numba prototype",
             "tumbling / DuckDB",
             "text / tumbling",
+            "text, choices / tumbling",
             "text, RE2 / tumbling",
             "http / tumbling",
             "latency p99, live",

@@ -27,7 +27,7 @@ from tests.bench.server import Server, ServerFailed, served
 
 LIVE, QUERY = Limit("latency p99, live", 100, "ms"), Limit("latency p99, query", 100, "ms")
 RECORDS_PER_SECOND, BODY_RECORDS = 10_000, 100
-_SECONDS, _SETTLE_S = 20, 3  # of sending; of which the start does not count
+_SECONDS, _SETTLE_S = 30, 3  # of sending; of which the start does not count
 _WINDOW_MS, _DELAY_MS = 100, 500
 _ITEMS = 50
 _CONNECTIONS = 4

@@ -20,9 +20,9 @@ def resident_memory(_measurements: Measurements, report: Report) -> None:
     if not stream.exists():
         memory.write_stream(stream)
     empty.write_bytes(b"")
-    _, start = _many_keys(empty)  # first: it fills the kernels' cache, as an installation does
+    start, _ = _many_keys(empty)  # first: it fills the kernels' cache, as an installation does
     answer, usage = _many_keys(stream)
-    found = memory.figures(answer["memory"], usage.ru_maxrss * 1024)
+    found = memory.figures(answer["memory"], answer["peak_bytes"])
     peak = report.limit(Limit(PEAK, found.bound_bytes / _MIB, "MiB"), found.peak_bytes / _MIB)
     slope = report.limit(Limit(SLOPE, memory.SLOPE_BYTES_MAX / _MIB, "MiB"), found.slope_bytes / _MIB)
     report.show(
@@ -37,7 +37,7 @@ def resident_memory(_measurements: Measurements, report: Report) -> None:
             ("peak resident memory", *peak),
             ("growth of the peaks per million records, second half", *slope),
             ("private to the process, greatest at a report", _mib(answer["private_bytes_max"]), "", ""),
-            ("peak of a run over no records", _mib(start.ru_maxrss * 1024), "", ""),
+            ("peak of a run over no records", _mib(start["peak_bytes"]), "", ""),
             ("state arrays at their largest, by the engine's own count", _mib(answer["state_bytes_max"]), "", ""),
             (
                 "records per CPU-second",

@@ -60,7 +60,7 @@ class Report:
         """Note a figure that is bounded from above: its value, its bar and the verdict as cells."""
         self.figures[limit.name] = {"value": value, "bar": limit.most, "at_most": 1}
         verdict = "at most" if value <= limit.most else MISSED[1]
-        return f"{value:.4g} {limit.unit}", f"{limit.most:g} {limit.unit}", verdict
+        return f"{value:.4g} {limit.unit}", f"{limit.most:.4g} {limit.unit}", verdict
 
     def missing(self, name: str) -> None:
         """Forget what an earlier run noted for a figure that this one could not take."""
