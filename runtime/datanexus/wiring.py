@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from datanexus.adapters.connectors.factory import open_sink, open_source
-from datanexus.adapters.embedded.allocation import return_freed_memory, return_startup_code
+from datanexus.adapters.embedded.allocation import return_freed_memory
 from datanexus.adapters.embedded.blobs import open_blobs
 from datanexus.adapters.embedded.data_folder import DataFolder, open_data_folder
 from datanexus.adapters.embedded.log import open_log
+from datanexus.adapters.embedded.startup_code import return_startup_code
 from datanexus.adapters.embedded.store import SERVE_MEMORY_BYTES, memory_for, open_store
 from datanexus.engine.accounting import IN, QUARANTINED
 from datanexus.engine.agreement import Storage, agree_on_state, forget, forget_log, record_of

@@ -6,7 +6,8 @@ import sys
 SCRIPT = """
 import psutil
 import datanexus.wiring
-from datanexus.adapters.embedded.allocation import return_freed_memory, return_startup_code
+from datanexus.adapters.embedded.allocation import return_freed_memory
+from datanexus.adapters.embedded.startup_code import return_startup_code
 
 process = psutil.Process()
 return_freed_memory()
