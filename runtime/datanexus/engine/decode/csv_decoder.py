@@ -12,11 +12,13 @@ import numpy as np
 from datanexus.core import kernel_types as types
 from datanexus.core.kernel import I64, I64_2D_OUT, U8, U8_2D_OUT, U8_OUT, kernel
 from datanexus.engine.decode.column_scan import check_text
+from datanexus.engine.decode.framing import find_byte
 from datanexus.engine.decode.json_scan import CLEAR, DOUBT, QUOTED, TEXT, Bytes, Longs
 from datanexus.engine.decode.json_text import doubt_long, judge_text
 from datanexus.engine.decode.normalise import Decoded, Normaliser, Spans, first_present, token_of_first
 from datanexus.engine.decode.reason import Reason, Refusal, shown
 from datanexus.engine.decode.value import Token
+from datanexus.engine.decode.wide import address_of, byte_at
 from datanexus.plan.physical import RecordPlan
 from datanexus.ports.source import Chunk, TextChunk
 from datanexus_spec.format import CsvFormat
@@ -119,7 +121,7 @@ def _broken(values: Sequence[Token], found: str) -> Refusal:
 
 @kernel(types.void(U8, I64, I64, types.uint8, types.uint8, I64, I64_2D_OUT, I64_2D_OUT, U8_2D_OUT, U8_OUT))
 def _split(
-    b: Bytes,
+    data: Bytes,
     starts: Longs,
     lengths: Longs,
     delimiter: int,
@@ -131,6 +133,7 @@ def _split(
     status: Bytes,
 ) -> None:
     """Find the values of the used columns; `slots`: per column its row in begins, sizes and tags, or -1."""
+    b = address_of(data)
     for row in range(starts.size):
         if status[row] != CLEAR:
             continue
@@ -142,15 +145,15 @@ def _split(
             slot = slots[column] if column < slots.size else -1
             begin = i
             tag = TEXT
-            if i < end and b[i] == quote:
+            if i < end and byte_at(b, i) == quote:
                 tag = QUOTED
                 begin = i + 1
                 i = begin
                 doubled = False
                 while i < end:
-                    if b[i] != quote:
-                        i += 1
-                    elif i + 1 < end and b[i + 1] == quote:
+                    if byte_at(b, i) != quote:
+                        i = find_byte(b, i, end, data.size, quote)
+                    elif i + 1 < end and byte_at(b, i + 1) == quote:
                         doubled = True
                         i += 2
                     else:
@@ -159,11 +162,10 @@ def _split(
                     break
                 close = i
                 i += 1
-                if i < end and b[i] != delimiter:
+                if i < end and byte_at(b, i) != delimiter:
                     break
             else:
-                while i < end and b[i] != delimiter:
-                    i += 1
+                i = find_byte(b, i, end, data.size, delimiter)
                 close = i
             if slot >= 0:
                 begins[slot, row] = begin

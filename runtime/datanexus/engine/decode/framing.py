@@ -69,17 +69,17 @@ def _framed(data: Bytes, end: int, fill: Callable[..., tuple[int, int]]) -> Fram
 
 
 @inlined
-def _find(b: Address, i: int, end: int, byte: int) -> int:
-    """First index of a byte in b[i:end], or end."""
-    while i + 32 <= end:
+def find_byte(b: Address, i: int, end: int, limit: int, byte: int) -> int:
+    """First index of a byte in b[i:end], or end; the buffer reaches to `limit`."""
+    while i < end and i + 32 <= limit:
         mask = byte_matches(b, i, byte)
         if mask != 0:
-            stop: int = i + lowest_bit(mask)
+            stop: int = min(i + lowest_bit(mask), end)
             return stop
         i += 32
     while i < end and byte_at(b, i) != byte:
         i += 1
-    return i
+    return min(i, end)
 
 
 @kernel(types.UniTuple(types.int64, 2)(U8, types.int64, types.boolean, I64_OUT, I64_OUT, I64_OUT))
@@ -119,12 +119,15 @@ def _lines(data: Bytes, end: int, at_end: bool, starts: Longs, lengths: Longs, e
 def _csv_end(b: Bytes, start: int, end: int, delimiter: int, quote: int) -> int:
     """Index of the line end that closes the record at start, `end` if there is none, -1 if its quotes are broken,
     -2 if a quote is open at `end`."""
+    i = find_byte(address_of(b), start, end, b.size, _LINE_END)
+    if find_byte(address_of(b), start, i, b.size, quote) == i:
+        return i
     i = start
     while True:
         if i < end and b[i] == quote:
             i += 1
             while True:
-                i = _find(address_of(b), i, end, quote)
+                i = find_byte(address_of(b), i, end, b.size, quote)
                 if i - start > QUOTED_BYTES_MAX:
                     return -1
                 if i >= end:
@@ -167,7 +170,7 @@ def _csv(
         if close == -3:
             close = end
         if close < 0:
-            close = _find(address_of(b), start, end, 10)
+            close = find_byte(address_of(b), start, end, b.size, _LINE_END)
             if close == end and not at_end:
                 break
         behind = min(close + 1, end)
