@@ -208,9 +208,14 @@ def _typed_columns(pattern: str, files: Sequence[Path], kinds: set[str]) -> tupl
         raise InvalidInput(
             f"{pattern}: it has no rows", reason="NothingToRead", hint="init needs some records to look at"
         )
-    types = {field.name: _type_of(field.type) for field in schema}
+    types = {field.name: _type_of(field.type) for field in schema if not _is_beyond_fields(field.type)}
+    notes = [
+        f"the column `{field.name}` is left out: a field of the record cannot be of type {field.type}"
+        for field in schema
+        if field.name not in types
+    ]
     label = {"parquet": "Parquet", "arrow": "Arrow IPC"}[kind]
-    return FormatFinding(f"{{{kind}: {{}}}}", f"{label}, {len(types)} columns", True, runs, (), types), complete
+    return FormatFinding(f"{{{kind}: {{}}}}", f"{label}, {len(schema)} columns", True, runs, notes, types), complete
 
 
 def _parquet(file: Path) -> tuple[pa.Table, bool]:
@@ -230,15 +235,20 @@ def _arrow(file: Path) -> tuple[pa.Table, bool]:
 
 
 def _plain_rows(table: pa.Table) -> list[dict[str, object]]:
-    columns = []
-    for column in table.columns:
-        kept = (
-            column.cast(pa.timestamp("us", column.type.tz), safe=False)
-            if pa.types.is_timestamp(column.type)
-            else column
-        )
-        columns.append(kept.cast(pa.int64()) if pa.types.is_timestamp(kept.type) else kept)
-    return pa.table(columns, names=table.column_names).to_pylist()  # type: ignore[no-any-return]
+    """The rows as Python values, times as microseconds; without columns of which no field can be made."""
+    columns = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if pa.types.is_timestamp(column.type):
+            column = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.int64())
+        if not _is_beyond_fields(column.type):
+            columns[name] = column
+    return pa.table(columns).to_pylist()  # type: ignore[no-any-return]
+
+
+def _is_beyond_fields(given: pa.DataType) -> bool:
+    """Whether no type of a record field takes a column's values."""
+    tests = (pa.types.is_time, pa.types.is_duration, pa.types.is_interval)
+    return any(test(given) for test in tests)
 
 
 def _type_of(given: pa.DataType) -> str:

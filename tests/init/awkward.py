@@ -4,6 +4,7 @@ import gzip
 import json
 import random
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -149,6 +150,26 @@ def parquet(folder: Path) -> Path:
     return path
 
 
+def arrow_of_many_types(folder: Path) -> Path:
+    """Arrow with dates, decimals, a dictionary, lists, objects, and a type that no field takes."""
+    rows = range(ROWS)
+    table = pa.table(
+        {
+            "day": pa.array([19_844 + row // 4 for row in rows], pa.int32()).cast(pa.date32()),
+            "price": pa.array([Decimal(row) / 100 for row in rows], pa.decimal128(12, 2)),
+            "shop": pa.array([f"s{row % 3}" for row in rows]).dictionary_encode(),
+            "clock": pa.array(list(rows), pa.time32("s")),
+            "tags": pa.array([["a", str(row)] for row in rows]),
+            "place": pa.array([{"x": row, "y": 0.5} for row in rows]),
+            "nothing": pa.nulls(ROWS),
+        }
+    )
+    path = folder / "many.arrow"
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return path
+
+
 def day_or_month_first(folder: Path) -> Path:
     """Dates that fit both ways."""
     lines = ["date,visits"] + [f"0{1 + row % 9}/0{1 + row // 9 % 9}/2024,{row}" for row in range(81)]
@@ -179,8 +200,8 @@ RUNS: dict[str, Callable[[Path], Path]] = {
     made.__name__: made
     for made in (
         semicolon_csv, byte_order_mark, epoch_micros, nested_json, mixed_types, no_header, quoted_newlines, gzipped,
-        unordered, log_lines, key_values, json_array, parquet, day_or_month_first, newest_first, ahead_of_the_clock,
-        day_and_clock_apart,
+        unordered, log_lines, key_values, json_array, parquet, arrow_of_many_types, day_or_month_first,
+        newest_first, ahead_of_the_clock, day_and_clock_apart,
     )
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from itertools import pairwise
 
@@ -53,9 +53,8 @@ def shown(value: Value) -> str:
 
 def _declared(found: FieldFinding, declared: str) -> FieldFinding:
     """A column of Arrow or Parquet: its type is stated; a number may still be an epoch."""
-    if declared == "timestamp":
-        instants = [_datetime_us(value) for value in found.values]
-        return replace(found, type="timestamp", values=instants)
+    if declared in ("timestamp", "date"):
+        return replace(found, type=declared, values=[_instant_us(value) for value in found.values])
     if declared == "int64" and _EPOCH_NAME.search(found.raw):
         return _as_epoch(found, [value if isinstance(value, int) else None for value in found.values]) or replace(
             found, type=declared
@@ -252,7 +251,7 @@ def _string(found: FieldFinding, texts: Sequence[str | None]) -> FieldFinding:
     nulls = _null_texts(present)
     stripped = [None if text is None or text in nulls else text.strip() for text in texts]
     times = text_times(stripped) if any(stripped) else None
-    if times is not None and not (nulls and any(text in nulls for text in present[:1]) and len(present) == 1):
+    if times is not None:
         return _as_times(replace(found, null_if=nulls, required=found.required and not nulls), times)
     if present and all(text[:1] in "{[" and _is_json(text) for text in present if text):
         return replace(found, type="json")
@@ -304,9 +303,8 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _datetime_us(value: Value) -> int | None:
-    if isinstance(value, datetime):
-        return round(value.timestamp() * 1_000_000)
+def _instant_us(value: Value) -> int | None:
+    """A time as it comes from Arrow: a date, or microseconds."""
     if isinstance(value, date):
         return (value.toordinal() - 719_163) * 86_400_000_000
     return value if isinstance(value, int) else None
