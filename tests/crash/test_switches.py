@@ -124,6 +124,8 @@ class _Load:
             begin, end = (len(lines) * step // self._steps for step in (self._step, self._step + 1))
             with (self._folder / name).open("ab") as file:
                 file.write(b"".join(lines[begin:end]))
+                if end == len(lines) and lines and not lines[-1].endswith(b"\n"):
+                    file.write(b"\n")  # a followed line is a record once it ends
         self._step += 1
 
 
@@ -229,14 +231,13 @@ async def _problems(case: Case, versions: Sequence[Version], folder: Path) -> li
     sizes = {name: len(records) for name, records in case.splits.items() if records}
     if dict(read) != sizes:
         return [f"records read: expected {sizes}, got {dict(read)}"]
-    result, finals = run_versions(
+    result = run_versions(
         [
             (by_revision[revision], [(cuts[seq].cut, cuts[seq].reference_us) for seq in sorted(cuts)])
             for revision, cuts in history
         ],
         case.splits,
     )
-    assert result is not None
     problems: list[str] = []
     async with stored_results(folder / "data") as store:
         (last,) = (await store.cuts(NAME, seqs[-1] - 1))[-1:]
@@ -257,7 +258,7 @@ async def _problems(case: Case, versions: Sequence[Version], folder: Path) -> li
             problems += [f"view {view.name}: {problem}" for problem in row_problems(table, shown)]
     stable = set.intersection(*({view.name for view in version.pipeline.views} for version in versions))
     for name in sorted(stable):
-        problems += file_problems(name, expected_rows(finals.get(name, ())), folder / "out" / name)
+        problems += file_problems(name, expected_rows(result.finals[name]), folder / "out" / name)
     return problems
 
 

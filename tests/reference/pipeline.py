@@ -46,27 +46,23 @@ def run(
     return Outcome(tuple(results), found)
 
 
-def run_versions(
-    versions: Sequence[tuple[Pipeline, Sequence[tuple[Cut, int]]]], splits: Splits
-) -> tuple[CutResult | None, dict[str, list[TableRow]]]:
-    """What is visible after the last cut when the spec changed in between, and the final rows of each view still there.
+def run_versions(versions: Sequence[tuple[Pipeline, Sequence[tuple[Cut, int]]]], splits: Splits) -> CutResult:
+    """What is visible in the end when the spec changed in between; `finals`: all final rows of each view still there.
 
     `versions`: each pipeline with its cuts and the clock that maxFuture counts from in each. A view that a version does
     not change goes on; another starts empty, at the watermark reached.
     """
     machine = _Machine(versions[0][0], splits, 0)
-    result: CutResult | None = None
-    finals: dict[str, list[TableRow]] = {}
+    finals: dict[str, tuple[TableRow, ...]] = {}
     for pipeline, cuts in versions:
         machine.switch(pipeline)
-        kept = {view.view.name for view in machine.views if view in machine.kept}
-        finals = {name: rows for name, rows in finals.items() if name in kept}
+        kept = {view.view.name for view in machine.kept}
+        finals = {view.name: finals.get(view.name, ()) if view.name in kept else () for view in pipeline.views}
         for cut, reference_us in cuts:
             machine.reference_us = reference_us
-            result = machine.cut(cut)
-            for name, rows in result.finals.items():
-                finals.setdefault(name, []).extend(rows)
-    return result, finals
+            for name, rows in machine.cut(cut).finals.items():
+                finals[name] += tuple(rows)
+    return machine.result(finals)
 
 
 def run_cuts(
@@ -166,6 +162,10 @@ class _Machine:
             self.read[name] += count
         self.watermark_us = self._next_watermark(cut)
         finals = {view.view.name: view.close(self.watermark_us) for view in self.views}
+        return self.result(finals)
+
+    def result(self, finals: dict[str, tuple[TableRow, ...]]) -> CutResult:
+        """All that is visible now, with the rows that became final."""
         return CutResult(
             self.watermark_us,
             dict(self.split_watermarks_us),
