@@ -63,6 +63,8 @@ async def agree_on_state(
         action=change.action if change else None,
         from_revision=change.origin if change else None,
     )
+    if action == "Rebuild":
+        await _forget_copies(plan, storage.log)
     if action != "Continue":
         await forget(plan, storage, goes_on=action == "Reset")
         return plan
@@ -92,6 +94,13 @@ async def forget_log(plan: PhysicalPlan, log: Log) -> None:
     for source in plan.sources:
         for name in (source.name, replay_name(source.name)):
             await log.forget(name)
+
+
+async def _forget_copies(plan: PhysicalPlan, log: Log) -> None:
+    """A rebuild reads files from their beginning, not from where the log's copy of them begins."""
+    for source in plan.sources:
+        if source.files is not None:
+            await log.forget(source.name)
 
 
 async def _settle(stored: PipelineRecord, storage: Storage, settings: WorkerSettings) -> None:
