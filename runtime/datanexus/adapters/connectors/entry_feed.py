@@ -29,6 +29,7 @@ class EntryFeed:
     async def peek(self) -> LogEntry | None:
         """The next entry, which stays; None at the log's end."""
         if not self._fetched and self.has_more:
+            self.offset = max(self.offset, await self.log.begin(self.source))  # what others had read may be trimmed
             entries = await self.log.read(self.source, self.split, self.offset, self._count)
             self._fetched.extend(entries)
             nbytes = max(sum(len(entry.data) for entry in entries), 1)

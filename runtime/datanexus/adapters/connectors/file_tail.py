@@ -25,7 +25,7 @@ from datanexus.ports.log import ARROW, LINES, Log, NewEntry
 from datanexus.ports.source import Damage, SplitName, SplitState
 
 READ_BYTES = 4 << 20  # of one log entry, about
-SEAM_BYTES = 256  # before the place, compared with each read: content that changed is noticed
+SEAM_BYTES = 1024  # before the place, compared with each read: content that changed is noticed
 _COLUMN_ROWS = 65_536  # of one log entry
 _PARQUET_MAGIC = b"PAR1"
 _ARROW_MAGIC = b"ARROW1"
@@ -192,6 +192,11 @@ class PlainTail:
         self._unfinished = bytearray()
         self._seam = seam
 
+    @property
+    def begun(self) -> bytes:
+        """A line whose end has not come."""
+        return bytes(self._unfinished)
+
     def is_unchanged(self) -> bool:
         return self._read(0) is not None
 
@@ -218,8 +223,9 @@ class PlainTail:
 
     def _read(self, count: int) -> bytes | None:
         """Up to `count` bytes behind the place; None if what stands before it is not what was read."""
+        head = self._identity.head
         content = self._handle.read(self.offset - len(self._seam), len(self._seam) + count)
-        if not content.startswith(self._seam):
+        if not content.startswith(self._seam) or self._handle.read(0, len(head)) != head:
             return None
         data = content[len(self._seam) :]
         self.offset += len(data)

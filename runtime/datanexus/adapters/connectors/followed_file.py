@@ -25,7 +25,7 @@ from datanexus.adapters.connectors.file_tail import (
 )
 from datanexus.adapters.connectors.files import Opener
 from datanexus.adapters.connectors.logged_split import Pulled
-from datanexus.adapters.connectors.text_split import ContentIdentity, TextSplit
+from datanexus.adapters.connectors.text_split import HEAD_BYTES, ContentIdentity, TextSplit
 from datanexus.ports.log import LINES
 from datanexus.ports.source import Split, SplitName, SplitState
 
@@ -126,6 +126,17 @@ class FollowedFile:
         return self._identity.head if self._identity is not None else b""
 
     @property
+    def begun(self) -> bytes:
+        """The first bytes of a line whose end has not come; only as long as nothing was read before it."""
+        return self._tail.begun[:HEAD_BYTES] if isinstance(self._tail, PlainTail) and not self.position else b""
+
+    def head_now(self) -> bytes:
+        """The first bytes of the file, read or not. Raises: Unavailable."""
+        if self.is_whole or self.handle is None or len(self.head) == HEAD_BYTES:
+            return self.head
+        return self.handle.read(0, HEAD_BYTES)
+
+    @property
     def is_orphan(self) -> bool:
         """Whether no name leads to it, but its descriptor does."""
         return self.handle is not None and not self.key
@@ -177,6 +188,8 @@ class FollowedFile:
         """Whether the content before the place is what was read there last. Raises: Unavailable."""
         if self.handle is None or self.is_whole:
             return self.handle is not None
+        if self.handle.read(0, len(self.head)) != self.head:
+            return False
         return (
             seam_of(self.handle, self.position).endswith(self._seam)
             if self._tail is None
@@ -189,6 +202,8 @@ class FollowedFile:
             self._tail.close()
         if self.handle is not None:
             self.handle.close()
+        if isinstance(self._found, TextSplit):
+            self._found.stream.close()
         self.handle = self.sight = self._tail = self._found = None
         self.key, self._seam = "", b""
         self.in_doubt = self.is_left = False

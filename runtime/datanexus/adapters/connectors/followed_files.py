@@ -10,7 +10,7 @@ own.
 A file that no name leads to any more is read to its end through its descriptor.
 
 Not told apart: a file that was emptied and grew again between two looks, beyond the place it was read to, and has the
-same SEAM_BYTES before that place.
+same SEAM_BYTES before that place and HEAD_BYTES at its beginning.
 """
 
 import os
@@ -80,10 +80,12 @@ class FollowedFiles:
         known = {name: state for name, state in states.items() if name.startswith(prefix) and "position" in state}
         ends = await self._log.splits(self.name)
         unread = await unread_splits(self._log, self.name, known)
+        frontiers = {name: _frontier(name, known.get(name), ends.get(name)) for name in {*known, *ends}}
+        if self._has_columns:  # of which nothing was read is as good as unknown
+            frontiers = {name: state for name, state in frontiers.items() if state["position"]}
         paths = self._source.files()
         if not self._follows and (not ends or (not paths and not unread)):
-            return await self._source.open(states)
-        frontiers = {name: _frontier(name, known.get(name), ends.get(name)) for name in {*known, *ends}}
+            return await self._source.open(frontiers)
         matched, free = await self._source.match(frontiers, paths)
         for split in matched:
             name, end = split.name, ends.get(split.name)
@@ -223,7 +225,7 @@ class FollowedFiles:
             await self._try(file, key, free)
 
     async def _look_elsewhere(self, file: FollowedFile, free: list[str], seen: Mapping[str, os.stat_result]) -> None:
-        if not file.position or not (file.handle is None or file.in_doubt or file.is_orphan):
+        if not (file.position or file.begun) or not (file.handle is None or file.in_doubt or file.is_orphan):
             return
         for key in [key for key in free if key in seen]:
             if key != self._own_key(file) and await self._try(file, key, free):
@@ -245,7 +247,8 @@ class FollowedFiles:
         return True
 
     async def _begins_alike(self, file: FollowedFile, path: Path) -> bool:
-        return self._has_columns or file.head == (await head_of(path))[: len(file.head)]
+        head = file.head or file.begun
+        return self._has_columns or head == (await head_of(path))[: len(head)]
 
     async def _give_up(self, file: FollowedFile, free: list[str], seen: Mapping[str, os.stat_result]) -> None:
         """A file that is nowhere to be found: what its descriptor still gives is read; else it is gone."""
@@ -284,9 +287,10 @@ class FollowedFiles:
             return False
         try:
             head = await head_of(path)
+            known = {head for file in self._files.values() for head in (file.head, file.begun, file.head_now())}
         except Unavailable:
             return True
-        return any(file.head and head[: len(file.head)] == file.head[: len(head)] for file in self._files.values())
+        return any(one and head[: len(one)] == one[: len(head)] for one in known)
 
     async def _is_packed_copy(self, key: str, seen: Mapping[str, os.stat_result]) -> bool:
         """Whether a compressed file begins with what was read of the file beside it, which is still there."""
