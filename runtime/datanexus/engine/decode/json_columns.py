@@ -41,6 +41,7 @@ from datanexus.engine.decode.wide import (
     copy_wide,
     eight_digits,
     equal_bytes,
+    fetch_ahead,
     int_at,
     long_at,
     put_byte,
@@ -59,6 +60,7 @@ INSTANT = 3  # microseconds; what is no plain ISO 8601 text in UTC is left as a 
 
 _ONES = 0xFFFFFFFF
 _REMEMBERED = 64  # members of the previous row whose keys are tried first
+_AHEAD_BYTES = 512  # what is fetched from memory while the bytes before it are read
 _PADDING = 32  # bytes that a wide copy may write too many
 _ROW_BYTES = 32  # of a text column, before any row was seen
 _SPARE = 1.1  # more than in the chunk before
@@ -250,6 +252,8 @@ def read_objects(
         i = starts[row]
         size = lengths[row]
         end = i + size
+        for k in range(i, end, 64):
+            fetch_ahead(b, k + _AHEAD_BYTES)
         if size > RECORD_BYTES_MAX:
             continue
         if size and byte_at(b, i) != 123:

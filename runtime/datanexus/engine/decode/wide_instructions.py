@@ -186,6 +186,22 @@ put_byte, put_int, put_long = (_writer(item) for item in (types.uint8, types.int
 
 
 @intrinsic
+def fetch_ahead(_typing: Any, _address: Any, _index: Any) -> Any:
+    """Ask for the 64 bytes around an index, which need not be there: they are going to be read."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        flag = ir.IntType(32)
+        pointer = _pointer(builder, args[0], args[1], ir.IntType(8))
+        prefetch = builder.module.declare_intrinsic(
+            "llvm.prefetch", [pointer.type], ir.FunctionType(ir.VoidType(), [pointer.type, flag, flag, flag])
+        )
+        builder.call(prefetch, [pointer, flag(0), flag(3), flag(1)])
+        return _context.get_dummy_value()
+
+    return types.void(_INT, _INT), generate
+
+
+@intrinsic
 def lowest_bit(_typing: Any, _word: Any) -> Any:
     """Index of the lowest set bit; the word is not zero."""
 
