@@ -144,7 +144,7 @@ def _bind(declaration: Declaration) -> Any:
 
 def _compiled_module() -> ModuleType | None:
     """The module that `make install` built; a checkout without it compiles each kernel where it is declared."""
-    extensions = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
+    extensions = np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", ())  # what is empty is left out
     for extension, name in COMPILED_MODULES.items():
         if extension is None or extension in extensions:
             with contextlib.suppress(ImportError):

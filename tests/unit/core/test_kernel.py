@@ -1,5 +1,6 @@
 """Kernels: a name follows from all a kernel is made of, and compiled code takes what its signature says and no more."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -196,3 +197,19 @@ def test_a_run_loads_neither_numba_nor_llvm(tmp_path: Path) -> None:
         [sys.executable, "-c", RUN, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert "0 []" == done.stdout.splitlines()[-1]
+
+
+def test_a_processor_that_has_only_what_numpy_needs_runs_other_compiled_code(tmp_path: Path) -> None:
+    """NumPy can be told to see less of the processor than there is."""
+    found = np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", ())
+    environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": " ".join(found)}
+    code = "import datanexus.core.kernel as kernel; print(kernel._COMPILED.__name__)\n" + RUN
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ["datanexus.core.compiled", "0 []"] == [done.stdout.splitlines()[0], done.stdout.splitlines()[-1]]
