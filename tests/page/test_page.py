@@ -101,6 +101,7 @@ def test_the_histogram_recommends_a_delay(visit: Visit) -> None:
     page = visit.go(ROUTES["lateness"])
     expect(page.locator(".advice")).to_contain_text("watermark.delay")
     expect(page.locator(".marker.advised")).to_have_count(1)
+    expect(page.locator(".marker-label").first).to_contain_text("delay 1 s")
     page.get_by_text("The same as a table").click()
     expect(page.locator("details tbody tr")).not_to_have_count(0)
 

@@ -74,9 +74,11 @@ export class PipelineFigures {
   #lag(status) {
     const splits = status.sources.flatMap((source) => source.splits);
     const isAtEnd = splits.length > 0 && splits.every((split) => split.status === "finished");
+    const isQuiet = splits.length > 0 && splits.every((split) => split.status !== "active");
+    const input = isAtEnd ? "input at its end" : isQuiet ? "input is quiet" : "";
     if (status.lag_s === null || status.lag_s === undefined) this.lag.show("–", "", "no record yet");
-    else if (status.lag_s > 86_400) this.lag.show(duration(status.lag_s), "", isAtEnd ? "input at its end" : "old data");
-    else this.lag.show(duration(status.lag_s), "", isAtEnd ? "input at its end" : "of event time", status.lag_s > 3600 ? "warn" : "");
+    else if (status.lag_s > 86_400) this.lag.show(duration(status.lag_s), "", input || "old data");
+    else this.lag.show(duration(status.lag_s), "", input || "of event time", status.lag_s > 3600 ? "warn" : "");
   }
 
   #watermark(status) {

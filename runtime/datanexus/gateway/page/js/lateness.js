@@ -6,8 +6,8 @@ import { count, duration, short } from "./format.js";
 import { poll } from "./link.js";
 import { Table } from "./table.js";
 
-const HEIGHT = 250;
-const TOP = 34;
+const HEIGHT = 268;
+const TOP = 52;
 const BOTTOM = 46;
 
 export function showLateness(panel, { name, signal }) {
@@ -88,8 +88,9 @@ class Histogram {
     });
     parts.push(svg("line", { class: "axis", x1: 0, x2: width, y1: bottom, y2: bottom }));
     parts.push(svg("text", { x: width / 2, y: HEIGHT - 8, "text-anchor": "middle", text: "behind the greatest event time seen before, up to" }));
-    parts.push(...marker(this.#place(delay, step), width, TOP - 4, `delay ${duration(delay)}`, "marker"));
-    if (advised !== null && advised !== undefined) parts.push(...marker(this.#place(advised, step), width, TOP - 20, `recommended ${duration(advised)}`, "marker advised"));
+    const isAdvised = delay === advised;
+    parts.push(...marker(this.#place(delay, step), width, TOP - 22, `delay ${duration(delay)}${isAdvised ? ", as recommended" : ""}`, `marker${isAdvised ? " advised" : ""}`));
+    if (advised !== null && advised !== undefined && !isAdvised) parts.push(...marker(this.#place(advised, step), width, TOP - 38, `recommended ${duration(advised)}`, "marker advised"));
     setAttribute(this.svg, "viewBox", `0 0 ${width} ${HEIGHT}`);
     setAttribute(this.svg, "aria-label", `Histogram of ${count(this.#found.records)} records. ${this.#found.sentence}`);
     this.svg.replaceChildren(...parts);

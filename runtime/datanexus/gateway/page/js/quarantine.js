@@ -185,7 +185,7 @@ class Browser {
     const replay = (isDry) => post(pipelinePath(this.name, "/quarantine/replay"), { ...selection, dry_run: isDry }, null, REPLAY_SECONDS);
     const isSure = await ask({
       title: "Replay quarantined records?",
-      body: `All records ${this.#scopeText()} go through the pipeline as it is now, at their event time. What is refused again stays.`,
+      body: `All quarantined records ${this.#scopeText()} go through the pipeline as it is now, at their event time. What is refused again stays.`,
       confirm: "Replay",
       prepare: async () => {
         const outcome = await replay(true);
@@ -200,7 +200,7 @@ class Browser {
     const purge = (isDry) => post(pipelinePath(this.name, "/quarantine/purge"), { ...selection, dry_run: isDry }, null, REPLAY_SECONDS);
     const isSure = await ask({
       title: "Purge quarantined records?",
-      body: `All records ${this.#scopeText()} are deleted with their bytes. They stay counted as quarantined. This cannot be undone.`,
+      body: `All quarantined records ${this.#scopeText()} are deleted with their bytes. They stay counted as quarantined. This cannot be undone.`,
       confirm: "Purge",
       danger: true,
       prepare: async () => {
