@@ -11,7 +11,7 @@ from pathlib import Path
 
 from datanexus.adapters.embedded.log import open_log
 from datanexus.engine.reader import CutSchedule
-from datanexus.engine.service import PipelineService, Services, ServiceSettings
+from datanexus.engine.served_pipeline import PipelineService, Services, ServiceSettings
 from datanexus.gateway.app import create_app
 from datanexus.gateway.server import Listener, listen, serve
 from datanexus.pipeline_files import PlannedPipeline, read_pipelines

@@ -12,7 +12,7 @@ import pytest
 
 from datanexus.adapters.embedded.log import open_log
 from datanexus.engine.quarantine import ReplayRequest, Selection
-from datanexus.engine.service import PipelineService, ServiceSettings
+from datanexus.engine.served_pipeline import PipelineService, ServiceSettings
 from datanexus.pipeline_files import read_pipelines
 from datanexus.ports.log import NewEntry
 from datanexus.wiring import opened_adapters

@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from datanexus.engine.service import Services
-from datanexus.gateway.answers import send_problem
+from datanexus.engine.served_pipeline import Services
+from datanexus.gateway.answers import abort, send_problem
 from datanexus.gateway.ingest_endpoint import PREFIX, IngestEndpoint
 from datanexus.gateway.live import STALLED_S
 from datanexus.gateway.metrics import Metrics
@@ -29,6 +29,7 @@ from datanexus.gateway.server import Listener
 from datanexus_spec.errors import DataNexusError
 
 BODY_BYTES_MAX = 4 << 20  # of requests other than ingestion
+UNREAD_S = 60.0  # for a client to read a part of its answer; then the connection ends
 _log = logging.getLogger(__name__)
 _CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -70,11 +71,14 @@ class Gateway:
         except Problem as problem:
             if not guarded.is_started:
                 await send_problem(scope, guarded, problem)
-        except Exception:
+        except TimeoutError:
+            abort(scope)
+        except Exception:  # noqa: BLE001 - logged, and the client is told
             _log.exception("%s %s", scope["method"], scope["path"])
-            if guarded.is_started:
-                raise
-            await send_problem(scope, guarded, unforeseen())
+            if not guarded.is_started:
+                await send_problem(scope, guarded, unforeseen())
+            elif not guarded.is_complete:
+                abort(scope)
 
     def close(self) -> None:
         """End live streams."""
@@ -149,6 +153,7 @@ def _add_problems(framework: FastAPI) -> None:
     framework.add_exception_handler(DataNexusError, handler(_of_engine))
     framework.add_exception_handler(RequestValidationError, handler(_of_validation))
     framework.add_exception_handler(HTTPException, handler(_of_framework))
+    framework.add_exception_handler(Exception, handler(lambda _: unforeseen()))
 
 
 def _as_it_is(error: Exception) -> Problem:
@@ -206,17 +211,25 @@ def _bounded(receive: Receive) -> Receive:
 
 
 class _Answer:
-    """`send` that adds the guards' headers and knows whether an answer has begun."""
+    """`send` that adds the guards' headers, knows how far an answer is, and waits only so long for room to write it.
+
+    Raises: TimeoutError.
+    """
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self.is_started = False
+        self.is_complete = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.is_started = True
             message["headers"] = [*message.get("headers", ()), *_GUARDS]
-        await self._send(message)
+            await self._send(message)
+            return
+        self.is_complete = not message.get("more_body", False)
+        async with asyncio.timeout(UNREAD_S):
+            await self._send(message)
 
 
 def _host_name(host: str) -> str:

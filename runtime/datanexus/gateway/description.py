@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datanexus.core.emission import NO_WATERMARK
 from datanexus.engine.disorder import BOUNDS_S, COVERED_SHARE
 from datanexus.engine.program import view_spec
-from datanexus.engine.service import PipelineService
+from datanexus.engine.served_pipeline import PipelineService
 from datanexus.engine.status import SplitReport
 from datanexus.engine.worker import final_offset_us
 from datanexus.gateway import shapes

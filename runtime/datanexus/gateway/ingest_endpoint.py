@@ -9,7 +9,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from datanexus.engine.ingest import Content, IngestAnswer, Ingestion
-from datanexus.engine.service import PipelineService, Services
+from datanexus.engine.served_pipeline import PipelineService, Services
 from datanexus.gateway.answers import send_bytes, send_problem, send_problem_amid
 from datanexus.gateway.body import Body, Budget, ClientGone
 from datanexus.gateway.metrics import IngestMetrics

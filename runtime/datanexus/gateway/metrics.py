@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from datanexus.core.emission import NO_WATERMARK
 from datanexus.engine.ingest import IngestAnswer
-from datanexus.engine.service import Services
+from datanexus.engine.served_pipeline import Services
 from datanexus.engine.status import CUT_BOUNDS_S, CutTimes
 from datanexus.gateway.instants import now_us
 

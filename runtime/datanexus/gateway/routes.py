@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Path, Query
 from starlette.responses import Response
 
 from datanexus.engine.quarantine import ReplayRequest, Selection
-from datanexus.engine.service import PipelineService, Services
+from datanexus.engine.served_pipeline import PipelineService, Services
 from datanexus.gateway import metrics, querying, shapes
 from datanexus.gateway.description import RowCounts, lateness_of, quarantined, status_of
 from datanexus.gateway.live import MEDIA_TYPE, WINDOWS_DEFAULT, EventEncoder, LiveResponse
