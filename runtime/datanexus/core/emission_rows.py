@@ -40,11 +40,14 @@ class EmissionBuilder:
 
     def built(self) -> Emission:
         """The emission of all that was collected."""
+        appended = self._joined(self.appended)
+        # Mostly the same windows: what is final at once.
+        is_same = list(map(id, self.appended)) == list(map(id, self.final))
         return Emission(
-            appended=self._joined(self.appended),
+            appended=appended,
             replaced=self._joined(self.replaced),
             deleted=self._joined(self.deleted),
-            final=self._joined(self.final),
+            final=appended if is_same else self._joined(self.final),
         )
 
     def _joined(self, batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:

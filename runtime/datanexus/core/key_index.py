@@ -17,7 +17,7 @@ from datanexus.core.kernel import I64_OUT, U64_2D, U64_2D_OUT, U64_OUT, kernel
 ABSENT = -1  # the slot of a key that is not there
 _ROOM_MIN = 9
 _USUAL_FROM = 16  # an index with this part of the keys it usually gets is given room for all of them
-_LOAD_NUMERATOR, _LOAD_DENOMINATOR = 6, 10  # at most 60 % full
+_LOAD_NUMERATOR, _LOAD_DENOMINATOR = 3, 4  # at most 75 % full
 
 _TAG_MASK = np.uint64(0xFFFFFFFF00000000)
 _SLOT_MASK = np.uint64(0x00000000FFFFFFFF)
@@ -84,11 +84,13 @@ class KeyIndex:
         return slots
 
     def _next_room(self) -> int:
-        return self._usual if self.room < self._usual <= _USUAL_FROM * self.room else 2 * self.room
+        if self.room < self._usual <= _USUAL_FROM * self.room:
+            return self._usual
+        return self.room + self.room // 4 if self._usual <= self.room < 2 * self._usual else 2 * self.room
 
 
 def _places_for(room: int) -> int:
-    """The least power of two of which these keys fill no more than 60 %."""
+    """The least power of two of which these keys fill no more than 75 %."""
     return 1 << (room * _LOAD_DENOMINATOR // _LOAD_NUMERATOR).bit_length()
 
 

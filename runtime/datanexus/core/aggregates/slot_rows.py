@@ -33,9 +33,13 @@ class SlotRows:
             return
         capacity = len(self.words)
         if size > capacity:
-            if room < size:
-                room = max(size, capacity + capacity // 2, _FIRST_CAPACITY)
-            self.words.resize((room, self.words.shape[1]), refcheck=False)  # extended in place where memory allows
+            if room < 2 * size:
+                room = max(room, size, capacity + capacity // 2, _FIRST_CAPACITY)
+                self.words.resize((room, self.words.shape[1]), refcheck=False)  # extended in place where memory allows
+            else:  # resize would write to all of it, and memory that is not written to costs nothing
+                words = np.empty((room, self.words.shape[1]), dtype=np.int64)
+                words[: self.size] = self.words[: self.size]
+                self.words = words
         self.words[self.size : size] = self.empty
         self.size = size
 
