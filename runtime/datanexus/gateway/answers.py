@@ -1,6 +1,6 @@
 """How answers leave the server without the web framework: JSON and problems, over plain ASGI."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from starlette.types import Receive, Scope, Send
 
@@ -8,6 +8,14 @@ from datanexus.gateway.body import Body
 from datanexus.gateway.problem import PROBLEM_MEDIA_TYPE, Problem
 
 Header = tuple[bytes, bytes]
+ABORT = "datanexus.abort"  # extension of the server: a function that ends the connection at once
+
+
+def abort(scope: Scope) -> None:
+    """End the connection and forget what was not sent, as a close would wait for the client to read it."""
+    end: Callable[[], None] | None = scope.get("extensions", {}).get(ABORT)
+    if end is not None:
+        end()
 
 
 async def send_bytes(send: Send, status: int, media_type: str, body: bytes, headers: Iterable[Header] = ()) -> None:

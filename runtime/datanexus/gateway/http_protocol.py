@@ -8,6 +8,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from datanexus.gateway.answers import ABORT
 from datanexus.gateway.problem import PROBLEM_MEDIA_TYPE, Problem
 
 HEAD_BYTES_MAX = 32 << 10
@@ -55,6 +56,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["extensions"] = {ABORT: self.transport.abort}  # type: ignore[dict-item]
         self._in_head = True
         if self._head_timer is None:
             self._start_head_timer()

@@ -6,7 +6,7 @@ behind it. A subscriber that does not read is disconnected; it resumes like any 
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from datanexus.engine.feed import Changes, Feed, FeedEvent, TableSnapshot
+from datanexus.gateway.answers import abort
 from datanexus.gateway.instants import instant
 from datanexus.query.result_rows import JSON, json_rows
 
@@ -23,7 +24,6 @@ STALLED_S = 20.0  # for the client to make room for one event; then it is discon
 SNAPSHOT_ROWS = 10_000
 WINDOWS_DEFAULT = 60
 RETRY_MS = 1_000
-ABORT = "datanexus.abort"  # extension of the server: end the connection at once
 _ENCODED_KEPT = 64
 _HEARTBEAT = b": still here\n\n"
 _KEY = ("key_high", "key_low")
@@ -165,9 +165,7 @@ async def _send_in_time(scope: Scope, send: Send, data: bytes) -> None:
         async with asyncio.timeout(STALLED_S):
             await send({"type": "http.response.body", "body": data, "more_body": True})
     except TimeoutError:
-        abort: Callable[[], None] | None = scope.get("extensions", {}).get(ABORT)
-        if abort is not None:
-            abort()
+        abort(scope)
         raise
 
 
