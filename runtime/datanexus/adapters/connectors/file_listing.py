@@ -22,15 +22,15 @@ class FileListing:
         self._folder = None if glob.has_magic(folder) or not glob.has_magic(name) else base / (folder or ".")
         self._folder_stamp: tuple[int, int] | None = None
         self._listed_s = float("-inf")
-        self._paths: list[str] = []
+        self._paths = [] if self._has_magic else [(pattern, str(base / pattern))]
 
     def look(self) -> Mapping[str, os.stat_result]:
         """Status of each file by path as matched, sorted; each file once, under the first path that leads to it."""
         found: dict[str, os.stat_result] = {}
         seen: set[tuple[int, int]] = set()
-        for path in self._matched():
+        for path, whole in self._matched():
             try:
-                status = os.stat(self._base / path)  # noqa: PTH116 - many times a second
+                status = os.stat(whole)  # noqa: PTH116 - many times a second
             except OSError:
                 self._listed_s = float("-inf")  # gone, or unreadable now: look again
                 continue
@@ -40,12 +40,11 @@ class FileListing:
                 found[path] = status
         return found
 
-    def _matched(self) -> list[str]:
-        if not self._has_magic:
-            return [self._pattern]
-        if self._is_due():
+    def _matched(self) -> list[tuple[str, str]]:
+        """Paths as matched, and where they are."""
+        if self._has_magic and self._is_due():
             matched = glob.glob(self._pattern, root_dir=self._base, recursive=True)  # noqa: PTH207 - ** and absolute patterns
-            self._paths = sorted(matched)
+            self._paths = [(path, str(self._base / path)) for path in sorted(matched)]
         return self._paths
 
     def _is_due(self) -> bool:

@@ -42,6 +42,11 @@ class Sight:
     changed_s: float
 
 
+def stamp_of(status: os.stat_result) -> tuple[int, int, int]:
+    """What changes whenever a file does."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 def sight_of(status: os.stat_result) -> Sight:
     """What is of interest of a file's status."""
     changed_s = max(status.st_mtime, status.st_ctime)
@@ -62,6 +67,7 @@ class FollowedFile:
         self.handle: FileHandle | None = None
         self.key: str = ""  # its path as the pattern matched it; empty: no name leads to it
         self.sight: Sight | None = None
+        self.stamp = (0, 0, 0)  # sizes and times of the last look, to be compared at once
         self.is_settled = self.is_abandoned = False
         self.is_left = False
         self.in_doubt = False

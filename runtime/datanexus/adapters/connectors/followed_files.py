@@ -23,9 +23,9 @@ from datanexus.adapters.connectors.column_files import ColumnFiles
 from datanexus.adapters.connectors.entry_feed import EntryFeed
 from datanexus.adapters.connectors.entry_reader import EntryReader
 from datanexus.adapters.connectors.file_listing import FileListing
-from datanexus.adapters.connectors.file_tail import Appender, FileId, OpenHandles, frontier_of
+from datanexus.adapters.connectors.file_tail import Appender, OpenHandles, frontier_of
 from datanexus.adapters.connectors.files import FileSource, generation_of, new_name, without_generation
-from datanexus.adapters.connectors.followed_file import NOTHING_READ, FollowedFile, Sight, is_packed, sight_of
+from datanexus.adapters.connectors.followed_file import NOTHING_READ, FollowedFile, Sight, is_packed, sight_of, stamp_of
 from datanexus.adapters.connectors.followed_split import FollowedSplit
 from datanexus.adapters.connectors.logged_split import place_of, trim_read, unread_splits
 from datanexus.adapters.connectors.text_files import head_of
@@ -169,18 +169,17 @@ class FollowedFiles:
 
     def _look(self, seen: Mapping[str, os.stat_result]) -> list[FollowedFile]:
         """Say to each file what is seen of it; those that are not where they were, or not what they were."""
-        keys = {FileId(status.st_dev, status.st_ino): key for key, status in seen.items()}
+        keys = {(status.st_dev, status.st_ino): key for key, status in seen.items()}
         for file in self._files.values():
             if file.handle is None or file.sight is None:
                 continue
-            status = seen.get(file.key)
-            if status is None or (status.st_dev, status.st_ino) != (
-                file.sight.file_id.device,
-                file.sight.file_id.inode,
-            ):
-                self._look_for(file, keys.get(file.sight.file_id), seen)
-            else:
+            status, known = seen.get(file.key), file.sight.file_id
+            if status is None or status.st_ino != known.inode or status.st_dev != known.device:
+                self._look_for(file, keys.get((known.device, known.inode)), seen)
+            elif stamp_of(status) != file.stamp:
                 self._see(file, status)
+            elif not file.is_abandoned:
+                self._judge_age(file)
         return [file for file in self._files.values() if file.in_doubt]
 
     def _look_for(self, file: FollowedFile, key: str | None, seen: Mapping[str, os.stat_result]) -> None:
@@ -200,7 +199,7 @@ class FollowedFiles:
             self._see(file, file.handle.status())
 
     def _see(self, file: FollowedFile, status: os.stat_result) -> None:
-        before, file.sight = file.sight, sight_of(status)
+        before, file.sight, file.stamp = file.sight, sight_of(status), stamp_of(status)
         self._judge_age(file)
         if file.is_whole or before == file.sight:
             return
