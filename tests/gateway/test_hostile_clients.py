@@ -343,6 +343,22 @@ def test_a_bomb_is_refused_while_it_is_read(server: Server, kind: str) -> None:
     assert peak.growth_bytes < GROWTH_BYTES_MAX
 
 
+def test_a_stop_does_not_wait_for_stalled_clients(tmp_path: Path) -> None:
+    with serving(tmp_path, pipeline("shop")) as server:
+        waiting = [socket.create_connection((server.host, server.port)) for _ in range(50)]
+        for number, connection in enumerate(waiting):
+            connection.sendall((head(1_000) + b"x", head(None), b"POST /", b"")[number % 4])
+        assert 200 == server.send("shop", "in", line("a")).status
+        begun = time.monotonic()
+        assert 0 == server.stop()
+        print(f"stopped with 50 stalled connections within {time.monotonic() - begun:.2f} s")
+        assert "Traceback" not in server.errors.read_text()
+        for connection in waiting:
+            connection.close()
+    with serving(tmp_path, pipeline("shop")) as again:
+        assert 1 == again.counters("shop")["in"]
+
+
 def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(server: Server) -> None:
     async def scene() -> Told:
         reader, writer = await connect(server)

@@ -1,5 +1,5 @@
-"""What goes wrong inside of the server: the client gets a problem without the details, which are in the server's log; and
-who does not read its answer is let go.
+"""What goes wrong inside of the server: the client gets a problem without the details, which are in the server's log;
+and who does not read its answer is let go.
 """
 
 import asyncio

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import resource
 import socket
 from collections.abc import Iterator
@@ -82,6 +83,8 @@ class Application(Protocol):
 async def serve(app: Application, listener: Listener, stop: asyncio.Event) -> None:
     """Answer requests until `stop`; then take no more and return within about a second. Closes the listener."""
     _raise_descriptor_limit()
+    # Because: of broken requests the client is told, own errors are logged by the application, a stop is no error.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     config = Config(
         app,
         http=BoundedProtocol,
