@@ -32,7 +32,7 @@ PROMISES = (
         3,
         "Fresh clone with nothing but Python and the package registries: `make run` prints the figures of the sample "
         "log; `make test` is green and prints its counts; `make acceptance` lists every line with its test",
-        ("tests/golden/test_readme.py*", "tests/tidy/*", "tests/unit/*"),
+        ("tests/docs/*", "tests/tidy/*", "tests/unit/*"),
     ),
     Promise(
         3,

