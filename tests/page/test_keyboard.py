@@ -92,3 +92,28 @@ def test_a_new_page_takes_the_focus_to_its_heading(visit: Visit) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("web-traffic")
     expect(page.get_by_role("heading", level=1)).to_be_focused()
     assert "web-traffic – DataNexus" == page.title()
+
+
+def test_a_chart_under_the_focus_does_not_chatter(visit: Visit) -> None:
+    page = visit.go("#/p/checkout/results")
+    chart = page.get_by_role("slider")
+    reading = page.locator(".chart-reading b")
+    chart.focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Escape")
+    page.wait_for_function("document.querySelector('.chart-reading').textContent.startsWith('Latest')")
+    told, before = chart.get_attribute("aria-valuetext"), reading.text_content() or ""
+    expect(reading).not_to_have_text(before, timeout=30_000)
+    assert told == chart.get_attribute("aria-valuetext")
+
+
+def test_the_window_that_is_read_stays_while_others_come(visit: Visit) -> None:
+    page = visit.go("#/p/checkout/results")
+    chart, reading = page.get_by_role("slider"), page.locator(".chart-reading b")
+    chart.focus()
+    page.keyboard.press("End")
+    before = reading.text_content() or ""
+    rows = page.locator("tbody tr").first
+    latest = rows.locator("td").first.text_content() or ""
+    expect(rows.locator("td").first).not_to_have_text(latest, timeout=30_000)
+    expect(reading).to_have_text(before)

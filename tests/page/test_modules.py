@@ -59,6 +59,23 @@ def test_rows_are_bounded_and_the_oldest_windows_go(visit: Visit) -> None:
     assert {"size": 5000, "most": 5000, "first": 15_000, "last": 19_999, "open": 15} == found
 
 
+def test_no_window_loses_a_part_of_its_groups(visit: Visit) -> None:
+    found = run(visit, """
+        const { Rows } = await import('/page/js/rows.js');
+        const rows = new Rows(0);
+        const at = (second) => new Date(second * 1000).toISOString();
+        const columns = [{ name: 'window_start' }, { name: 'window_end' }];
+        const all = Array.from({ length: 7000 }, (_, one) => Math.floor(one / 300)).map(
+          (window, one) => ({ key: `${window}/${one}`, values: [at(window), at(window + 1)] }));
+        rows.takeSnapshot({ seq: 1, watermark: at(0), columns, rows: all });
+        const sizes = {};
+        for (const row of rows.list()) sizes[row.start] = (sizes[row.start] ?? 0) + 1;
+        return { sizes: [...new Set(Object.values(sizes))], size: rows.size };
+    """)  # fmt: skip
+    # 23 windows of 300 groups and a last one of 100: 16 whole windows and the last one fit into 5,000.
+    assert {"sizes": [300, 100], "size": 4900} == found
+
+
 def test_a_table_of_5000_rows_draws_100_of_them(visit: Visit) -> None:
     found = run(visit, """
         const { Table } = await import('/page/js/table.js');

@@ -28,19 +28,15 @@ pytestmark = pytest.mark.server
 
 
 @pytest.mark.parametrize("name", ROUTES)
-def test_every_address_loads_without_a_fault(visit: Visit, name: str) -> None:
-    page = visit.go(ROUTES[name])
-    expect(page.locator("h1")).to_be_visible()
-    picture(page, name)
-
-
-@pytest.mark.parametrize("name", ROUTES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_fault(browser: Browser, served: Served, name: str, scheme: str) -> None:
+def test_every_address_loads_cleanly_and_axe_finds_no_serious_fault(
+    browser: Browser, served: Served, name: str, scheme: str
+) -> None:
     window = Visit(browser, served.address, color_scheme=scheme, reduced_motion="reduce")
-    faults = axe_faults(window.go(ROUTES[name]))
-    if scheme == "dark":
-        picture(window.page, f"{name}-dark")
+    page = window.go(ROUTES[name])
+    expect(page.locator("h1")).to_be_visible()
+    picture(page, name if scheme == "light" else f"{name}-dark")
+    faults = [*axe_faults(page), *window.wrongs()]
     window.close()
     assert [] == faults
 

@@ -19,7 +19,8 @@ const KEYS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10 };
 export class TimeChart {
   #model = null;
   #form = "lines";
-  #cursor = null; // index of a window, or null: the latest
+  #cursor = null; // start of the window that is read, or null: the latest
+  #spoken = undefined; // the cursor that a screen reader was told
   #chosen = null; // name of the series that is stressed
   #frame = 0;
   #geometry = null;
@@ -45,7 +46,7 @@ export class TimeChart {
   draw(model, form) {
     this.#model = model;
     this.#form = form;
-    if (this.#cursor !== null && this.#cursor >= model.starts.length) this.#cursor = null;
+    if (this.#cursor !== null && !model.starts.includes(this.#cursor)) this.#cursor = null;
     this.#schedule();
   }
 
@@ -175,12 +176,12 @@ export class TimeChart {
   #cross(model) {
     if (this.#cursor === null) return svg("g");
     const { x, bottom, step } = this.#geometry;
-    const place = x(model.starts[this.#cursor]) + (this.#form === "bars" ? step / 2 : 0);
+    const place = x(this.#cursor) + (this.#form === "bars" ? step / 2 : 0);
     return svg("line", { class: "cross", x1: place, x2: place, y1: TOP - 6, y2: bottom });
   }
 
   #read(model) {
-    const at = this.#cursor ?? model.starts.length - 1;
+    const at = this.#at();
     const window = spanText(model.starts[at], model.ends[at]);
     const state = at >= model.firstOpen ? "open" : "final";
     const lead = this.#cursor === null ? "Latest window" : "Window";
@@ -190,6 +191,9 @@ export class TimeChart {
     setText(middle, window);
     setText(after, ` UTC, ${state === "open" && !this.small ? "open: late records may still change it" : state}`);
     this.#legend(model, at);
+    // Figures that tick under the focus are not read out each time, only what the reader went to.
+    if (document.activeElement === this.plot && this.#spoken === this.#cursor) return;
+    this.#spoken = this.#cursor;
     setAttribute(this.plot, "aria-valuemin", 0);
     setAttribute(this.plot, "aria-valuemax", Math.max(model.starts.length - 1, 0));
     setAttribute(this.plot, "aria-valuenow", at);
@@ -222,10 +226,10 @@ export class TimeChart {
   #key(event) {
     const length = this.#model?.starts.length ?? 0;
     if (!length) return;
-    const now = this.#cursor ?? length - 1;
-    if (event.key in KEYS) this.#moveTo(Math.min(Math.max(now + KEYS[event.key], 0), length - 1));
-    else if (event.key === "Home") this.#moveTo(0);
-    else if (event.key === "End") this.#moveTo(length - 1);
+    const starts = this.#model.starts;
+    if (event.key in KEYS) this.#moveTo(starts[Math.min(Math.max(this.#at() + KEYS[event.key], 0), length - 1)]);
+    else if (event.key === "Home") this.#moveTo(starts[0]);
+    else if (event.key === "End") this.#moveTo(starts.at(-1));
     else if (event.key === "Escape") this.#moveTo(null);
     else return;
     event.preventDefault();
@@ -236,7 +240,13 @@ export class TimeChart {
     const place = event.clientX - this.plot.getBoundingClientRect().left;
     const shift = this.#form === "bars" ? this.#geometry.step / 2 : 0;
     const distance = this.#model.starts.map((start) => Math.abs(this.#geometry.x(start) + shift - place));
-    this.#moveTo(distance.indexOf(Math.min(...distance)));
+    this.#moveTo(this.#model.starts[distance.indexOf(Math.min(...distance))]);
+  }
+
+  /** The index of the window that is read. */
+  #at() {
+    const { starts } = this.#model;
+    return this.#cursor === null ? starts.length - 1 : starts.indexOf(this.#cursor);
   }
 
   #moveTo(cursor) {

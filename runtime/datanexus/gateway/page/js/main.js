@@ -5,7 +5,7 @@
  */
 
 import { get } from "./api.js";
-import { empty, h, say, setAttribute, setText } from "./elements.js";
+import { callout, empty, h, say, setAttribute, setText } from "./elements.js";
 import { link, poll } from "./link.js";
 import { showOverview } from "./overview.js";
 import { PipelinePage } from "./pipeline.js";
@@ -79,6 +79,15 @@ function showBanner() {
   setText(document.getElementById("banner-text"), `The server cannot be reached. ${since}. ${seconds ? `Trying again in ${seconds} s.` : "Trying again …"}`);
 }
 
+/** A fault of the page itself is shown, not left in a console that nobody looks at. */
+function showFault(message) {
+  if (document.getElementById("fault") || /^ResizeObserver loop/.test(message)) return; // that one only means: next frame
+  const again = h("button", { type: "button", class: "button", text: "Load the page anew", onclick: () => location.reload() });
+  const box = callout("bad", "The page has a fault; what it shows may be old", h("p", { text: message }), again);
+  box.id = "fault";
+  content.before(box);
+}
+
 let isFirst = true;
 let wasLost = false;
 link.addEventListener("change", showLink);
@@ -88,6 +97,8 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault(); // the address belongs to the router
   content.focus();
 });
+window.addEventListener("error", (event) => showFault(event.message));
+window.addEventListener("unhandledrejection", (event) => showFault(String(event.reason)));
 window.addEventListener("hashchange", route);
 poll((signal) => get("v1/info", signal), {
   everySeconds: 15,

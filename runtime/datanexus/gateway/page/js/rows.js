@@ -1,5 +1,6 @@
 /**
- * The latest rows of one view, by key, as its stream tells them. Bounded: beyond ROWS_MAX the oldest windows go.
+ * The latest rows of one view, by key, as its stream tells them. Bounded: beyond ROWS_MAX the oldest windows go,
+ * whole.
  *
  * A row is final when its window's end plus the view's final offset is not above the watermark, or when the server says
  * so (a finished run). Changes not above the snapshot's seq are repeats and change nothing.
@@ -82,8 +83,12 @@ export class Rows {
   #shrink() {
     if (this.#rows.size <= ROWS_MAX) return;
     const oldestFirst = [...this.#rows.values()].sort((a, b) => (a.start ?? 0) - (b.start ?? 0));
-    for (const row of oldestFirst.slice(0, this.#rows.size - ROWS_MAX)) this.#rows.delete(row.key);
-    this.dropped += oldestFirst.length - ROWS_MAX;
+    let excess = oldestFirst.length - ROWS_MAX;
+    const cut = oldestFirst[excess - 1].start;
+    const whole = oldestFirst.findIndex((row) => row.start !== cut && (row.start ?? 0) > (cut ?? 0));
+    if (whole > excess) excess = whole; // a window that lost some of its groups would show wrong sums
+    for (const row of oldestFirst.slice(0, excess)) this.#rows.delete(row.key);
+    this.dropped += excess;
   }
 }
 
