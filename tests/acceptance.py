@@ -104,6 +104,54 @@ PROMISES = (
     ),
     Promise(
         4,
+        "Fresh clone: `make run` opens on the page with the sample log's figures and a live generated stream beside it; "
+        "README's picture is that page; every command block in README and tutorial is run by a test",
+        ("tests/docs/*", "tests/page/test_page.py*"),
+    ),
+    Promise(
+        4,
+        "HTTP: killed with SIGKILL at every failpoint under load, an answered record is never missing and one sent again "
+        "with its Idempotency-Key never twice; 1,000 concurrent clients, slow and half-open ones, bodies cut in the "
+        "middle, bombs, wrong content types: a clear problem each, memory bounded, others unaffected",
+        (
+            "tests/gateway/test_crash_under_load.py*",
+            "tests/gateway/test_hostile_clients.py*",
+            "tests/gateway/test_ingest.py*",
+            "tests/gateway/test_inflation.py*",
+            "tests/gateway/test_own_errors.py*",
+            "tests/gateway/test_description.py*",
+            "tests/contract/test_sqlite_log.py*",
+        ),
+    ),
+    Promise(
+        4,
+        "`up` switches a changed pipeline under load with random SIGKILLs, ten times here and fifty in soak: results "
+        "equal the naive reference of the same version history (cuts tile every split, watermarks recomputed); the "
+        "pause of switches without a kill and the time from SIGTERM to exit 0 are printed",
+        ("tests/crash/test_switches.py*",),
+    ),
+    Promise(
+        4,
+        "A followed file that grows, is rotated, truncated, replaced or compressed meanwhile loses and repeats nothing",
+        (
+            "tests/contract/test_followed_files.py*",
+            "tests/property/test_followed_files.py*",
+            "tests/crash/test_followed_files.py*",
+        ),
+    ),
+    Promise(
+        4,
+        "Live: a subscriber that reconnects anywhere sees every change once and in order",
+        ("tests/unit/engine/test_feed.py*", "tests/gateway/test_live.py*"),
+    ),
+    Promise(
+        4,
+        "Quarantine: after a corrected spec, or mended, records return at their event time and once; what falls into "
+        "purged windows goes to the late lane, and the dry run says how many; purge deletes",
+        ("tests/contract/test_replay.py*", "tests/page/test_quarantine.py*"),
+    ),
+    Promise(
+        4,
         "`init` on the given real data sets (access log, nginx status, NAB series) and on ten awkward made ones "
         "(semicolon CSV, BOM, epoch in µs, nested JSON, mixed types, no time field) gives a file that runs, or says "
         "precisely what it could not tell",
