@@ -104,14 +104,14 @@ PROMISES = (
     ),
     Promise(
         4,
-        "Fresh clone: `make run` opens on the page with the sample log's figures and a live generated stream beside it; "
-        "README's picture is that page; every command block in README and tutorial is run by a test",
+        "Fresh clone: `make run` opens on the page with the sample log's figures and a live generated stream beside "
+        "it; README's picture is that page; every command block in README and tutorial is run by a test",
         ("tests/docs/*", "tests/page/test_page.py*"),
     ),
     Promise(
         4,
-        "HTTP: killed with SIGKILL at every failpoint under load, an answered record is never missing and one sent again "
-        "with its Idempotency-Key never twice; 1,000 concurrent clients, slow and half-open ones, bodies cut in the "
+        "HTTP: killed with SIGKILL at every failpoint under load, an answered record is never missing and one sent "
+        "again with its Idempotency-Key never twice; 1,000 concurrent clients, slow and half-open ones, bodies cut in the "
         "middle, bombs, wrong content types: a clear problem each, memory bounded, others unaffected",
         (
             "tests/gateway/test_crash_under_load.py*",
