@@ -20,12 +20,13 @@ import xxhash
 
 from datanexus.core.rejection import Rejection
 from datanexus.engine.arrow_body import read_batches
-from datanexus.engine.decode import Decoder, Frames, frame_csv, frame_documents, frame_lines, new_decoder
+from datanexus.engine.decode import Frames, frame_csv, frame_documents, frame_lines
+from datanexus.engine.decode.body_decoder import BodyDecoder
 from datanexus.plan.physical import RecordPlan
 from datanexus.ports.log import Log, NewEntry, Repeat
 from datanexus.ports.source import Chunk, ColumnChunk, TextChunk
 from datanexus_spec.errors import InvalidInput
-from datanexus_spec.format import CsvFormat, Format
+from datanexus_spec.format import CsvFormat
 from datanexus_spec.pipeline import PipelineSource
 
 REJECTIONS_LISTED = 100  # of one body; all are counted
@@ -79,13 +80,7 @@ class Ingestion:
         self._log = log
         self._threads = threads
         self._csv = source.http.format.csv or CsvFormat()
-        text, columns = Format.model_validate({"ndjson": {}}), Format.model_validate({"arrow": {}})
-        self._decoders: dict[Content, Decoder] = {
-            Content.NDJSON: new_decoder(text, record),
-            Content.JSON: new_decoder(text, record),
-            Content.CSV: new_decoder(Format(csv=self._csv), record),
-            Content.ARROW: new_decoder(columns, record),
-        }
+        self._decoder = BodyDecoder(self._csv, record)
         self._forgotten_s = 0.0
 
     @property
@@ -126,7 +121,7 @@ class Ingestion:
         rows = rejected = 0
         listed: list[Verdict] = []
         for chunk in self._chunks(body, content):
-            refused = self._decoders[content].decode(chunk).rejected
+            refused = self._decoder.decode(chunk).rejected
             listed += [_verdict(rows, rejection) for rejection in refused[: REJECTIONS_LISTED - len(listed)]]
             rows += chunk.rows
             rejected += len(refused)
@@ -153,8 +148,9 @@ class Ingestion:
         begin, size = 0, _BLOCK_BYTES
         while begin < len(given):
             end = min(begin + size, len(given))
-            data = np.zeros(end - begin + _SLACK_BYTES, np.uint8)
+            data = np.empty(end - begin + _SLACK_BYTES, np.uint8)
             data[: end - begin] = given[begin:end]
+            data[end - begin :] = 0
             frames = self._framed(data, end - begin, content, at_end=end == len(given))
             first = 0
             if content is Content.CSV and not header and len(frames.starts):
