@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from datanexus.adapters.connectors.factory import open_source
-from datanexus.adapters.connectors.stdin import StdinSource
+from datanexus.adapters.connectors.stdin import StandardInput, StdinSource
 from datanexus.ports.log import NewEntry
 from datanexus.ports.source import ColumnChunk, Source, Split, SplitName, SplitState, TextChunk
 from datanexus_spec.format import Format
@@ -63,7 +63,7 @@ def logged_stdin() -> Subject:
             await log.append("in", NewEntry("in/stdin-1", data))
 
     asyncio.run(fill())
-    return Subject(lambda: StdinSource("in", Format.model_validate({"ndjson": {}}), log, -1), len(LINES))
+    return Subject(lambda: StdinSource("in", Format.model_validate({"ndjson": {}}), log, StandardInput(-1)), len(LINES))
 
 
 def http() -> Subject:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from datanexus.adapters.connectors.stdin import StdinSource, open_stdin
+from datanexus.adapters.connectors.stdin import StandardInput, StdinSource, open_stdin
 from datanexus.adapters.embedded.log import open_log
 from datanexus.ports.log import Log, NewEntry
 from datanexus.ports.source import Split, SplitName, SplitState, TextChunk
@@ -46,7 +46,7 @@ def piped(*pieces: bytes) -> int:
 
 
 def source_of(log: Log, descriptor: int, form: Format = NDJSON) -> StdinSource:
-    return StdinSource("in", form, log, descriptor)
+    return StdinSource("in", form, log, StandardInput(descriptor))
 
 
 def test_each_start_is_a_new_split_and_unread_ones_go_on() -> None:
@@ -202,3 +202,23 @@ def test_what_was_read_before_a_kill_is_read_again(tmp_path: Path) -> None:
     asyncio.run(log.close())
     assert sent[: len(kept)] == kept
     assert len(kept) >= len(seen) - 1  # the last line seen may be cut
+
+
+def test_what_was_read_and_not_logged_goes_on_in_the_split_of_a_changed_spec() -> None:
+    async def use() -> None:
+        log = MemoryLog()
+        reading, writing = os.pipe()
+        given = StandardInput(reading)
+        first = StdinSource("in", NDJSON, log, given)
+        (split,) = await first.open({})
+        arrived = asyncio.Event()
+        first.watch(arrived.set)
+        os.write(writing, b'1\n2\n"hal')
+        await asyncio.wait_for(arrived.wait(), 10)
+        await split.close()
+        os.write(writing, b'f"\n')
+        os.close(writing)
+        read = await read_all(StdinSource("in", NDJSON, log, given))
+        assert [[b"1", b"2", b'"half"']] == list(read.values())
+
+    asyncio.run(use())

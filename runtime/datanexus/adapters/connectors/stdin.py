@@ -18,18 +18,48 @@ from datanexus.ports.source import Split, SplitName, SplitState
 from datanexus_spec.errors import InvalidInput
 from datanexus_spec.format import Format
 
-_STDIN = 0
 _READ_BYTES = 1 << 20  # of one log entry, about
 
 
-class StdinSource:
-    """`descriptor` is read when it is a pipe or a file, not a terminal."""
+class StandardInput:
+    """What was read of a descriptor and is not in the log yet: it outlives the split when a changed spec takes over."""
 
-    def __init__(self, name: str, form: Format, log: Log, descriptor: int) -> None:
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.lines = bytearray()  # whole lines
+        self.unfinished = bytearray()  # a line whose end has not come
+
+    @property
+    def is_piped(self) -> bool:
+        """Whether it is a pipe or a file, not a terminal or closed."""
+        try:
+            return not os.isatty(self.descriptor) and not stat.S_ISCHR(os.fstat(self.descriptor).st_mode)
+        except OSError:
+            return False
+
+    def read_piece(self) -> bool:
+        """Read what is there; false at the end."""
+        piece = os.read(self.descriptor, _READ_BYTES)
+        line_end = piece.rfind(b"\n") + 1
+        if line_end:
+            self.lines += self.unfinished + piece[:line_end]
+            self.unfinished = bytearray(piece[line_end:])
+        else:
+            self.unfinished += piece
+        return bool(piece)
+
+
+_OF_THE_PROCESS = StandardInput(0)
+
+
+class StdinSource:
+    """Reads `given` when it is a pipe or a file."""
+
+    def __init__(self, name: str, form: Format, log: Log, given: StandardInput) -> None:
         self.name = name
         self._format = form
         self._log = log
-        self._descriptor = descriptor
+        self._given = given
         self._live: Pipe | None = None
 
     async def open(self, states: Mapping[SplitName, SplitState]) -> Sequence[Split]:
@@ -40,11 +70,11 @@ class StdinSource:
             logged_split(self._log, self.name, name, self._format, known.get(name), first)
             for name, first in unread.items()
         ]
-        if self._is_piped():
+        if self._given.is_piped:
             entry = await self._log.end(self.name)
             name = f"{prefix}stdin-{entry + 1}"
             split = logged_split(self._log, self.name, name, self._format, None, entry)
-            split.origin = self._live = Pipe(self._log, self.name, name, self._descriptor)
+            split.origin = self._live = Pipe(self._log, self.name, name, self._given)
             splits.append(split)
         elif not splits and not known:
             raise InvalidInput(
@@ -69,12 +99,6 @@ class StdinSource:
     def notices(self) -> Sequence[str]:
         return ()
 
-    def _is_piped(self) -> bool:
-        try:
-            return not os.isatty(self._descriptor) and not stat.S_ISCHR(os.fstat(self._descriptor).st_mode)
-        except OSError:
-            return False  # closed
-
 
 class Pipe:
     """Standard input as the origin of a split. Unless it is watched, `pull` waits for what comes.
@@ -82,17 +106,15 @@ class Pipe:
     Watched, it is read as soon as something is there, and no further than one entry ahead of the log.
     """
 
-    def __init__(self, log: Log, source: str, split: SplitName, descriptor: int) -> None:
+    def __init__(self, log: Log, source: str, split: SplitName, given: StandardInput) -> None:
         self._log = log
         self._source = source
         self._split = split
-        self._descriptor = descriptor
-        self._lines = bytearray()  # whole lines that are not in the log
-        self._unfinished = bytearray()  # a line whose end has not come
+        self._given = given
         self._is_ended = False
         self._is_told = False  # that it is ended
         self._arrived: Callable[[], None] | None = None
-        self._is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        self._is_regular = stat.S_ISREG(os.fstat(given.descriptor).st_mode)
 
     @property
     def ready(self) -> bool:
@@ -120,40 +142,33 @@ class Pipe:
 
     def close(self) -> None:
         if self._arrived is not None and not self._is_regular:
-            asyncio.get_running_loop().remove_reader(self._descriptor)
+            asyncio.get_running_loop().remove_reader(self._given.descriptor)
 
     @property
     def _has_entry(self) -> bool:
-        return bool(self._lines) or self._is_ended or len(self._unfinished) > RECORD_BYTES_MAX
+        return bool(self._given.lines) or self._is_ended or len(self._given.unfinished) > RECORD_BYTES_MAX
 
     def _next_entry(self) -> NewEntry:
         """What may enter the log next: up to the last line end there is, or more than any record may be long."""
-        if self._lines:
-            lines, self._lines = bytes(self._lines), bytearray()
+        if self._given.lines:
+            lines, self._given.lines = bytes(self._given.lines), bytearray()
             return NewEntry(self._split, lines, LINES)
-        rest, self._unfinished = bytes(self._unfinished), bytearray()
+        rest, self._given.unfinished = bytes(self._given.unfinished), bytearray()
         return NewEntry(self._split, rest, LINES if self._is_ended else PART)
 
     def _listen(self) -> None:
-        if not self._is_regular and not self._is_ended and len(self._lines) < _READ_BYTES:
-            asyncio.get_running_loop().add_reader(self._descriptor, self._take_arrived)
+        if not self._is_regular and not self._is_ended and len(self._given.lines) < _READ_BYTES:
+            asyncio.get_running_loop().add_reader(self._given.descriptor, self._take_arrived)
 
     def _take_arrived(self) -> None:
         self._read_piece()
-        if self._is_ended or len(self._lines) >= _READ_BYTES:
-            asyncio.get_running_loop().remove_reader(self._descriptor)
+        if self._is_ended or len(self._given.lines) >= _READ_BYTES:
+            asyncio.get_running_loop().remove_reader(self._given.descriptor)
         if self._has_entry and self._arrived is not None:
             self._arrived()
 
     def _read_piece(self) -> None:
-        piece = os.read(self._descriptor, _READ_BYTES)
-        self._is_ended = not piece
-        line_end = piece.rfind(b"\n") + 1
-        if line_end:
-            self._lines += self._unfinished + piece[:line_end]
-            self._unfinished = bytearray(piece[line_end:])
-        else:
-            self._unfinished += piece
+        self._is_ended = not self._given.read_piece()
 
     async def _await_input(self) -> None:
         """Wait until something can be read. Waiting can be cancelled, and nothing is lost by it."""
@@ -161,11 +176,11 @@ class Pipe:
             return
         loop = asyncio.get_running_loop()
         ready = asyncio.Event()
-        loop.add_reader(self._descriptor, ready.set)
+        loop.add_reader(self._given.descriptor, ready.set)
         try:
             await ready.wait()
         finally:
-            loop.remove_reader(self._descriptor)
+            loop.remove_reader(self._given.descriptor)
 
 
 def open_stdin(name: str, given: Format, log: Log) -> StdinSource:
@@ -176,4 +191,4 @@ def open_stdin(name: str, given: Format, log: Log) -> StdinSource:
             reason="UnsupportedFormat",
             hint="write Arrow or Parquet to a file and name it with `files`",
         )
-    return StdinSource(name, given, log, _STDIN)
+    return StdinSource(name, given, log, _OF_THE_PROCESS)
