@@ -75,7 +75,7 @@ export function timeSeries(rows, { groups, aggregate, windowsMax, summable, slot
   const series = drawn.map(({ name, values }) => ({ name, slot: slotOf.get(name), values: summable ? values.map((value) => value ?? 0) : values }));
   if (left.length && summable) {
     const values = starts.map((_, at) => left.reduce((sum, one) => sum + (one.values[at] ?? 0), 0));
-    series.push({ name: `${left.length} more`, slot: 0, values });
+    series.push({ name: `${left.length.toLocaleString("en-US")} more`, slot: 0, values });
   }
   const size = starts.length ? windows.get(starts.at(-1)) - starts.at(-1) : 0;
   const ends = starts.map((start) => windows.get(start) ?? start + size);
