@@ -1,6 +1,8 @@
 """The entries of one split in the log, in order, from an offset on."""
 
 from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from datanexus.ports.log import Log, LogEntry
 from datanexus.ports.source import SplitName
@@ -35,6 +37,16 @@ class EntryFeed:
             nbytes = max(sum(len(entry.data) for entry in entries), 1)
             self._count = max(1, min(_ENTRIES_MAX, self._count * 2, _BYTES_MAX * len(entries) // nbytes))
         return self._fetched[0] if self._fetched else None
+
+    def run(self, joinable: Callable[[LogEntry, LogEntry], bool], bytes_max: int) -> Sequence[LogEntry]:
+        """The entry that `peek` gave and those fetched behind it that can be taken with it, of about `bytes_max`."""
+        entries, nbytes = [self._fetched[0]], len(self._fetched[0].data)
+        for entry, following in pairwise(self._fetched):
+            nbytes += len(following.data)
+            if nbytes > bytes_max or not joinable(entry, following):
+                break
+            entries.append(following)
+        return entries
 
     def take(self) -> None:
         """Go behind the entry that `peek` gave."""

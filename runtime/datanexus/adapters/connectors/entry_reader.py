@@ -2,20 +2,22 @@
 
 Two framings go on from one entry to the next: LINES, whole lines, of which a record (of CSV, of a JSON document) may
 take several; and PART, the beginning of a line that is too long. An entry of LINES that does not end with a line end
-closes what is open: no record goes beyond it. Every other entry stands alone.
+closes what is open: no record goes beyond it. Every other entry stands alone; neighbours of NDJSON are framed at once.
 
 Invariant: what comes out, and the place after each record, depend on the entries alone.
 """
 
 import json
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
 from datanexus.adapters.connectors.framing import Bytes, framer_of, taken_header, without_mark
 from datanexus.engine.decode.framing import Frames
+from datanexus.engine.decode.json_scan import Longs
 from datanexus.engine.decode.json_text import RECORD_BYTES_MAX
 from datanexus.ports.log import ARROW, LINES, LogEntry, NewEntry
 from datanexus.ports.source import Chunk, ColumnChunk, Damage, TextChunk
@@ -25,6 +27,7 @@ PART = "part"  # framing: the beginning of a line that goes on in the next entry
 DAMAGE = "damage"  # framing: the first bytes of what could not be read at its origin, which ends there
 DAMAGE_BYTES_MAX = 64 << 10
 NO_ENTRY = -1
+_NDJSON = "ndjson"  # framing: lines, each a record
 _SLACK_BYTES = 64  # zeros behind a block, so that a scanner may load a whole vector
 _NONE = np.empty(0, np.int64)
 _NO_FRAMES = Frames(_NONE, _NONE, _NONE, consumed=0)
@@ -120,6 +123,20 @@ class EntryReader:
         else:
             self._take_lines(entry)
 
+    def take_all(self, entries: Sequence[LogEntry]) -> None:
+        """The next entries of a `joinable` run, as if they were taken one by one; at least one."""
+        first, *others = entries
+        if not others:
+            self.take(first)
+            return
+        assert not self.has_records, "records of the entry before are left"
+        self._ends.extend((entry.end, entry.offset) for entry in entries)
+        if self.place.entry == NO_ENTRY:
+            self.place.entry = first.offset
+        self._alone_end = None  # each record's own end says it
+        self._frame_alone([entry.data for entry in entries], first)
+        self._end_bodies(np.array([entry.end for entry in entries]) - first.position)
+
     def next_chunk(self, rows_max: int) -> Chunk | Damage:
         """The next 1 … rows_max records of what was taken; `has_records` said that there are some."""
         if self._columns:
@@ -202,19 +219,34 @@ class EntryReader:
         return rest.record
 
     def _take_body(self, entry: LogEntry) -> None:
-        """An entry that stands alone; of one that was read in part the records behind `place`."""
-        filled = len(entry.data)
+        self._frame_alone((entry.data,), entry)
+
+    def _frame_alone(self, bodies: Sequence[bytes], first: LogEntry) -> None:
+        """Entries that stand alone; of the first, if it was read in part, the records behind `place`."""
+        filled = sum(map(len, bodies))
         data = np.empty(filled + _SLACK_BYTES, np.uint8)
-        data[:filled] = np.frombuffer(entry.data, np.uint8)
+        begin = 0
+        for body in bodies:
+            data[begin : begin + len(body)] = np.frombuffer(body, np.uint8)
+            begin += len(body)
         data[filled:] = 0
-        frames = self._framers[entry.framing](data, filled, at_end=True)
+        frames = self._framers[first.framing](data, filled, at_end=True)
         self._header = ()
-        if entry.framing == "csv":
+        if first.framing == "csv":
             self._header = tuple(self._csv.columns)
             if self._csv.header and len(frames.starts):
                 self._header, frames = taken_header(data, frames, self._csv)
-        self._use(data, filled, entry.position, frames)
-        self._next = int(np.searchsorted(frames.ends, self.place.position - entry.position, side="right"))
+        self._use(data, filled, first.position, frames)
+        self._next = int(np.searchsorted(frames.ends, self.place.position - first.position, side="right"))
+
+    def _end_bodies(self, bounds: Longs) -> None:
+        """The last record of each body ends where its body does. A body without records leaves those before as they
+        are."""
+        last = np.searchsorted(self._frames.starts, bounds) - 1
+        ends = self._frames.ends.copy()
+        # Backwards, as of bodies with the same last record the first one has it.
+        ends[last[::-1][last[::-1] >= 0]] = bounds[::-1][last[::-1] >= 0]
+        self._frames = replace(self._frames, ends=ends)
 
     def _take_damage(self, entry: LogEntry) -> None:
         """What could not be read begins with the record that is open."""
@@ -243,6 +275,16 @@ class EntryReader:
         behind = int(chunk.positions[-1]) + 1
         self._move(behind if self._columns or self._alone_end is None else self._alone_end)
         return chunk
+
+
+def joinable(entry: LogEntry, following: LogEntry) -> bool:
+    """Whether two entries can be framed at once: then the records are those that each has by itself."""
+    return (
+        entry.framing == following.framing == _NDJSON
+        and entry.end == following.position
+        and entry.end == entry.position + len(entry.data)
+        and entry.data.endswith(b"\n")
+    )
 
 
 def damage_entry(split: str, damage: Damage, origin: str) -> NewEntry:

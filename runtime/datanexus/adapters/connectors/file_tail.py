@@ -7,7 +7,6 @@ can take turns. An entry that could not be appended is kept and tried again. Not
 import json
 import os
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,14 +17,14 @@ from datanexus.adapters.connectors.byte_stream import Broken, ByteStream
 from datanexus.adapters.connectors.column_files import ColumnSplit
 from datanexus.adapters.connectors.entry_reader import PART, damage_entry
 from datanexus.adapters.connectors.logged_split import Pulled
-from datanexus.adapters.connectors.text_split import DAMAGE_BYTES_MAX, ContentIdentity, TextSplit
+from datanexus.adapters.connectors.text_split import DAMAGE_BYTES_MAX, HEAD_BYTES, ContentIdentity, TextSplit
 from datanexus.adapters.faults import os_fault
 from datanexus.engine.decode.json_text import RECORD_BYTES_MAX
 from datanexus.ports.log import ARROW, LINES, Log, NewEntry
 from datanexus.ports.source import Damage, SplitName, SplitState
 
 READ_BYTES = 4 << 20  # of one log entry, about
-SEAM_BYTES = 1024  # before the place, compared with each read: content that changed is noticed
+SEAM_BYTES = HEAD_BYTES  # before the place, compared with each read: content that changed is noticed
 _COLUMN_ROWS = 65_536  # of one log entry
 _PARQUET_MAGIC = b"PAR1"
 _ARROW_MAGIC = b"ARROW1"
@@ -123,11 +122,16 @@ class OpenHandles:
         self._handles.pop(handle, None)
 
 
+class Moved(Exception):
+    """The name leads to another file now, or to none."""
+
+
 class FileHandle:
     """A file by its descriptor, which outlives its name. `is_nameless`: once closed, it cannot be opened again."""
 
-    def __init__(self, path: Path, handles: OpenHandles) -> None:
+    def __init__(self, path: Path, file_id: FileId, handles: OpenHandles) -> None:
         self.path = path
+        self.file_id = file_id
         self.is_nameless = False
         self._handles = handles
         self._descriptor = -1
@@ -137,14 +141,14 @@ class FileHandle:
         return self._descriptor >= 0
 
     def status(self) -> os.stat_result:
-        """Raises: Unavailable."""
+        """Raises: Moved, Unavailable."""
         try:
             return os.fstat(self._opened())
         except OSError as error:
             raise os_fault(error, "cannot read", self.path) from error
 
     def read(self, begin: int, count: int) -> bytes:
-        """Up to `count` bytes from `begin` on. Raises: Unavailable."""
+        """Up to `count` bytes from `begin` on. Raises: Moved, Unavailable."""
         try:
             return os.pread(self._opened(), count, begin)
         except OSError as error:
@@ -158,15 +162,16 @@ class FileHandle:
 
     def _opened(self) -> int:
         if self._descriptor < 0:
-            self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError as error:
+                raise Moved from error
+            status = os.fstat(self._descriptor)
+            if FileId(status.st_dev, status.st_ino) != self.file_id:
+                self.close()
+                raise Moved
         self._handles.use(self)
         return self._descriptor
-
-
-def seam_of(handle: FileHandle, position: int) -> bytes:
-    """The last bytes before a position. Raises: Unavailable."""
-    begin = max(position - SEAM_BYTES, 0)
-    return handle.read(begin, position - begin)
 
 
 def is_complete(handle: FileHandle, size: int) -> bool:
@@ -178,19 +183,17 @@ def is_complete(handle: FileHandle, size: int) -> bool:
 
 
 class PlainTail:
-    """The lines of a file that is read as it is. `seam`: the last bytes before `position`, when its content was
-    compared; what stands there is compared again with each read."""
+    """The lines of a file that is read as it grows. What stands at its beginning and before the place is compared with
+    each read."""
 
-    def __init__(
-        self, handle: FileHandle, appender: Appender, identity: ContentIdentity, position: int, seam: bytes
-    ) -> None:
+    def __init__(self, handle: FileHandle, appender: Appender, identity: ContentIdentity, position: int) -> None:
         self.offset = position
         self._handle = handle
         self._appender = appender
         self._identity = identity
         self._position = position  # behind the last whole line
         self._unfinished = bytearray()
-        self._seam = seam
+        self._seam = identity.last
 
     @property
     def begun(self) -> bytes:
@@ -224,8 +227,11 @@ class PlainTail:
     def _read(self, count: int) -> bytes | None:
         """Up to `count` bytes behind the place; None if what stands before it is not what was read."""
         head = self._identity.head
-        content = self._handle.read(self.offset - len(self._seam), len(self._seam) + count)
-        if not content.startswith(self._seam) or self._handle.read(0, len(head)) != head:
+        try:
+            content = self._handle.read(self.offset - len(self._seam), len(self._seam) + count)
+            if not content.startswith(self._seam) or self._handle.read(0, len(head)) != head:
+                return None
+        except Moved:
             return None
         data = content[len(self._seam) :]
         self.offset += len(data)
@@ -338,10 +344,13 @@ class ColumnTail:
         return
 
 
-def file_id_of(origin: Mapping[str, object]) -> FileId | None:
-    """The hint in an entry's origin."""
-    device, inode = origin.get("device"), origin.get("inode")
-    return FileId(device, inode) if isinstance(device, int) and isinstance(inode, int) else None
+def file_id_at(path: Path) -> FileId:
+    """Of the file that a name leads to; of none where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return FileId(0, 0)
+    return FileId(status.st_dev, status.st_ino)
 
 
 def frontier_of(origin: str) -> SplitState:

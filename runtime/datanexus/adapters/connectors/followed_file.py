@@ -16,18 +16,20 @@ from datanexus.adapters.connectors.file_tail import (
     ColumnTail,
     FileHandle,
     FileId,
+    Moved,
     OpenHandles,
     PackedTail,
     PlainTail,
     Tail,
+    file_id_at,
     is_complete,
-    seam_of,
 )
 from datanexus.adapters.connectors.files import Opener
 from datanexus.adapters.connectors.logged_split import Pulled
 from datanexus.adapters.connectors.text_split import HEAD_BYTES, ContentIdentity, TextSplit
 from datanexus.ports.log import LINES
 from datanexus.ports.source import Split, SplitName, SplitState
+from datanexus_spec.errors import Unavailable
 
 NOTHING_READ: SplitState = {"position": 0, **ContentIdentity().state()}
 
@@ -77,7 +79,6 @@ class FollowedFile:
         self._has_columns = has_columns
         self._tail: Tail | None = None
         self._found: Split | None = None  # opened behind the frontier, not read on
-        self._seam = b""
         self._identity: ContentIdentity | None = None  # of text that was read
         self._finished: Sight | None = None  # as it was when it was read to its end
         self._incomplete: Sight | None = None  # as it was when something was missing
@@ -140,7 +141,10 @@ class FollowedFile:
         """The first bytes of the file, read or not. Raises: Unavailable."""
         if self.is_whole or self.handle is None or len(self.head) == HEAD_BYTES:
             return self.head
-        return self.handle.read(0, HEAD_BYTES)
+        try:
+            return self.handle.read(0, HEAD_BYTES)
+        except Moved:
+            return self.head
 
     @property
     def is_orphan(self) -> bool:
@@ -152,29 +156,27 @@ class FollowedFile:
         """Whether it was read to its end as it is now."""
         return self._finished is not None and self._finished == self.sight
 
-    def take(self, path: Path, key: str, sight: Sight, split: Split) -> None:
-        """It is here. `split`: opened behind the frontier, whose content was compared. Raises: Unavailable."""
+    def take(self, path: Path, key: str, file_id: FileId, split: Split) -> None:
+        """It is here. `split`: opened behind the frontier, whose content was compared. Raises: Moved, Unavailable."""
+        handle = FileHandle(path, file_id, self._handles)
+        sight = sight_of(handle.status())
         self.leave()
-        self.handle, self.key = FileHandle(path, self._handles), key
+        self.handle, self.key = handle, key
         self._identity = split.identity if isinstance(split, TextSplit) else None  # type: ignore[assignment]
         self.sight, self._found, self._finished, self._is_told = sight, split, None, False
         self._appender.file_id = sight.file_id
-        if not self.is_whole and self.position:
-            self._seam = seam_of(self.handle, self.position)
 
     def rename(self, path: Path, key: str) -> None:
         """It is the file it was, by another name."""
         assert self.handle is not None, "it was somewhere"
         self.handle.path, self.key, self.handle.is_nameless = path, key, False
-        if self.is_whole:  # a tail reads on through what it has opened
-            self._seam = b""
 
     def become_orphan(self) -> bool:
         """No name leads to it any more; whether it can still be read. Raises: Unavailable."""
         if self.handle is None or not self.handle.is_open or self.is_whole:
             return False
         self.key, self.in_doubt, self.is_left, self.handle.is_nameless = "", False, True, True
-        self.sight = sight_of(self.handle.status())
+        self.sight = sight_of(self.handle.status())  # it is open, so it cannot have moved
         return True
 
     async def give_up(self) -> None:
@@ -194,13 +196,15 @@ class FollowedFile:
         """Whether the content before the place is what was read there last. Raises: Unavailable."""
         if self.handle is None or self.is_whole:
             return self.handle is not None
-        if self.handle.read(0, len(self.head)) != self.head:
+        if self._tail is not None:
+            return self._tail.is_unchanged()
+        last = self._identity.last if self._identity is not None else b""
+        try:
+            return self.handle.read(self.position - len(last), len(last)) == last and (
+                self.handle.read(0, len(self.head)) == self.head
+            )
+        except Moved:
             return False
-        return (
-            seam_of(self.handle, self.position).endswith(self._seam)
-            if self._tail is None
-            else self._tail.is_unchanged()
-        )
 
     def leave(self) -> None:
         """It is nowhere now. What was read beyond the frontier is read again, should it be found."""
@@ -211,7 +215,7 @@ class FollowedFile:
         if isinstance(self._found, TextSplit):
             self._found.stream.close()
         self.handle = self.sight = self._tail = self._found = None
-        self.key, self._seam = "", b""
+        self.key = ""
         self.in_doubt = self.is_left = False
 
     async def pull(self) -> Pulled:
@@ -261,24 +265,39 @@ class FollowedFile:
         return self._incomplete == self.sight
 
     async def _new_tail(self) -> Tail | None:
-        """The tail behind the frontier; None if the content before is not what was read."""
+        """The tail behind the frontier; None if what is there now is not what was read."""
         if self.handle is None:
             return None
         found, self._found = self._found, None
-        if found is None or self._has_columns:  # a column file may have been half written when it was found
-            found = await self.opened(self.handle.path)
-            if found is not None and not self.is_whole:
-                self._seam = seam_of(self.handle, self.position)
-        if found is None:
-            return None
+        if found is None or self.is_whole:  # that may have been half written when it was found
+            if found is not None:
+                await found.close()
+            found = await self._opened_again(self.handle)
         if isinstance(found, ColumnSplit):
             return ColumnTail(found, self._appender)
-        assert isinstance(found, TextSplit), "files hold text or columns"
+        if not isinstance(found, TextSplit):
+            return None
         if self.is_whole:
             return PackedTail(found, self._appender)
         assert isinstance(found.identity, ContentIdentity), "a file's identity is its content"
         await found.close()
-        return PlainTail(self.handle, self._appender, found.identity, self.position, self._seam)
+        self._identity = found.identity
+        return PlainTail(self.handle, self._appender, found.identity, self.position)
+
+    async def _opened_again(self, handle: FileHandle) -> Split | None:
+        """The file by its name; None if that leads elsewhere, or the content before the place is not what was read."""
+        if file_id_at(handle.path) != handle.file_id:
+            return None
+        try:
+            found = await self.opened(handle.path)
+        except Unavailable:
+            if file_id_at(handle.path) == handle.file_id:
+                raise
+            return None
+        if found is not None and file_id_at(handle.path) != handle.file_id:
+            await found.close()
+            return None
+        return found
 
 
 def is_packed(path: Path) -> bool:

@@ -23,7 +23,7 @@ from datanexus.adapters.connectors.column_files import ColumnFiles
 from datanexus.adapters.connectors.entry_feed import EntryFeed
 from datanexus.adapters.connectors.entry_reader import EntryReader
 from datanexus.adapters.connectors.file_listing import FileListing
-from datanexus.adapters.connectors.file_tail import Appender, OpenHandles, frontier_of
+from datanexus.adapters.connectors.file_tail import Appender, FileId, Moved, OpenHandles, file_id_at, frontier_of
 from datanexus.adapters.connectors.files import FileSource, generation_of, new_name, without_generation
 from datanexus.adapters.connectors.followed_file import NOTHING_READ, FollowedFile, Sight, is_packed, sight_of, stamp_of
 from datanexus.adapters.connectors.followed_split import FollowedSplit
@@ -86,16 +86,19 @@ class FollowedFiles:
         paths = self._source.files()
         if not self._follows and (not ends or (not paths and not unread)):
             return await self._source.open(frontiers)
+        ids = {path: file_id_at(path) for path in paths.values()}
         matched, free = await self._source.match(frontiers, paths)
         for split in matched:
             name, end = split.name, ends.get(split.name)
             self._add(name, frontiers[name], known.get(name), unread.get(name, end.offset if end else 0))
             if (path := self._source.paths.get(name)) is not None:
-                self._put(self._files[name], self._key_of(path, paths), split)
+                await self._put(self._files[name], self._key_of(path, paths), ids[path], split)
         seen = self._listing.look()
-        for key in free:
-            if key in seen and (not self._follows or not await self._is_held(key, seen)):
-                await self._adopt(key)
+        if self._follows:
+            await self._resolve(seen)
+        else:
+            for key in free:
+                await self._adopt(key, ids[self._source.base / key])
         return [self._splits[name] for name in sorted(self._splits)]
 
     def watch(self, arrived: Callable[[], None]) -> None:  # noqa: ARG002 - files do not say when they grow
@@ -106,20 +109,24 @@ class FollowedFiles:
     async def refresh(self) -> Sequence[Split]:
         if not self._is_watched:
             return ()
-        seen = self._listing.look()
+        return await self._resolve(self._listing.look())
+
+    async def _resolve(self, seen: Mapping[str, os.stat_result]) -> Sequence[FollowedSplit]:
+        """Find the files that are not where they were, or not what they were; the rest are new."""
         doubtful = self._look(seen)
         taken = {file.key for file in self._files.values() if file.handle is not None and not file.in_doubt}
         free = [key for key in seen if key not in taken and self._is_news(key, seen[key])]
         if not doubtful and not free:
             return ()
         for file in sorted(self._lost_files(), key=lambda file: (-generation_of(file.name), file.name)):
-            await self._look_at_own_path(file, free)
+            await self._look_at_own_path(file, free, seen)
         for file in sorted(self._lost_files(), key=lambda file: file.name):
             await self._look_elsewhere(file, free, seen)
         for file in doubtful:
             if file.in_doubt:
                 await self._give_up(file, free, seen)
-        return [await self._adopt(key) for key in free if not await self._is_held(key, seen)]
+        added = [await self._adopt(key, _id_of(seen[key])) for key in free if not await self._is_held(key, seen)]
+        return [split for split in added if split is not None]
 
     async def release(self, states: Mapping[SplitName, SplitState]) -> None:
         if await self._log.splits(self.name):
@@ -143,14 +150,12 @@ class FollowedFiles:
         self._splits[name] = split
         return split
 
-    def _put(self, file: FollowedFile, key: str, split: Split) -> bool:
-        """The file of a split was found; false if it is gone again."""
-        path = self._source.base / key
+    async def _put(self, file: FollowedFile, key: str, file_id: FileId, split: Split) -> bool:
+        """The file of a split was found; false if the name leads elsewhere by now."""
         try:
-            sight = sight_of(path.stat())
-            file.take(path, key, sight, split)
-        except (OSError, Unavailable):
-            file.leave()
+            file.take(self._source.base / key, key, file_id, split)
+        except (Moved, Unavailable):
+            await split.close()
             return False
         file.is_left = key != self._own_key(file)
         self._judge_age(file)
@@ -158,11 +163,17 @@ class FollowedFiles:
             file.handle.close()
         return True
 
-    async def _adopt(self, key: str) -> FollowedSplit:
-        """A file that is none of a known split's is a new split."""
+    async def _adopt(self, key: str, file_id: FileId) -> FollowedSplit | None:
+        """A file that is none of a known split's is a new split; None if the name leads elsewhere by now."""
         name = new_name(self.name, key, self._splits)
         split = self._add(name, NOTHING_READ, None, await self._log.end(self.name))
-        self._put(self._files[name], key, await self._source.opener.fresh(name, self._source.base / key))
+        try:
+            fresh = await self._source.opener.fresh(name, self._source.base / key)
+        except Unavailable:
+            fresh = None
+        if fresh is None or not await self._put(self._files[name], key, file_id, fresh):
+            del self._files[name], self._splits[name]
+            return None
         if self._is_watched:
             split.follow()
         return split
@@ -218,20 +229,21 @@ class FollowedFiles:
         """Files of which nobody knows where they are."""
         return [file for file in self._files.values() if file.handle is None or file.in_doubt or file.is_orphan]
 
-    async def _look_at_own_path(self, file: FollowedFile, free: list[str]) -> None:
+    async def _look_at_own_path(self, file: FollowedFile, free: list[str], seen: Mapping[str, os.stat_result]) -> None:
         key = self._own_key(file)
-        if key in free:
-            await self._try(file, key, free)
+        if key in free and await self._try(file, key, _id_of(seen[key])):
+            free.remove(key)
 
     async def _look_elsewhere(self, file: FollowedFile, free: list[str], seen: Mapping[str, os.stat_result]) -> None:
         if not (file.position or file.begun) or not (file.handle is None or file.in_doubt or file.is_orphan):
             return
         for key in [key for key in free if key in seen]:
-            if key != self._own_key(file) and await self._try(file, key, free):
+            if key != self._own_key(file) and await self._try(file, key, _id_of(seen[key])):
+                free.remove(key)
                 self._notices.append(f"source {self.name}: {self._own_key(file)} was rotated; it goes on in {key}")
                 return
 
-    async def _try(self, file: FollowedFile, key: str, free: list[str]) -> bool:
+    async def _try(self, file: FollowedFile, key: str, file_id: FileId) -> bool:
         """Whether a free file begins with what was read of this one; if so, it is that."""
         path = self._source.base / key
         try:
@@ -240,10 +252,7 @@ class FollowedFiles:
             split = await file.opened(path)
         except Unavailable:
             return False  # gone again
-        if split is None or not self._put(file, key, split):
-            return False
-        free.remove(key)
-        return True
+        return split is not None and await self._put(file, key, file_id, split)
 
     async def _begins_alike(self, file: FollowedFile, path: Path) -> bool:
         head = file.head or file.begun
@@ -252,9 +261,7 @@ class FollowedFiles:
     async def _give_up(self, file: FollowedFile, free: list[str], seen: Mapping[str, os.stat_result]) -> None:
         """A file that is nowhere to be found: what its descriptor still gives is read; else it is gone."""
         own = self._own_key(file)
-        was_emptied = (
-            file.sight is not None and file.key in seen and sight_of(seen[file.key]).file_id == file.sight.file_id
-        )
+        was_emptied = file.sight is not None and file.key in seen and _id_of(seen[file.key]) == file.sight.file_id
         if not was_emptied and not file.is_orphan and file.become_orphan():
             self._judge_age(file)
             return
@@ -311,6 +318,10 @@ class FollowedFiles:
 def open_followed(files: FileSource, form: Format, log: Log, *, follows: bool) -> FollowedFiles:
     """The files of a source, of which the log may have a part. `follows`: they are followed, through the log."""
     return FollowedFiles(files, form, log, follows=follows)
+
+
+def _id_of(status: os.stat_result) -> FileId:
+    return FileId(status.st_dev, status.st_ino)
 
 
 def _frontier(name: SplitName, state: SplitState | None, end: SplitEnd | None) -> SplitState:

@@ -58,11 +58,12 @@ class ContentIdentity:
     def __init__(self) -> None:
         self._running = xxhash.xxh3_128()
         self._marked = self._running.copy()
-        self._head = b""
-        self._marked_head = b""
+        self._head = self._marked_head = b""
+        self._last = self._marked_last = b""
 
     def take(self, content: memoryview) -> None:
         self._running.update(content)
+        self._last = (self._last + bytes(content[-HEAD_BYTES:]))[-HEAD_BYTES:]
         if len(self._head) < HEAD_BYTES:
             self._head += bytes(content[: HEAD_BYTES - len(self._head)])
 
@@ -71,9 +72,15 @@ class ContentIdentity:
         """The first HEAD_BYTES of what was marked."""
         return self._marked_head
 
+    @property
+    def last(self) -> bytes:
+        """The last HEAD_BYTES of what was marked."""
+        return self._marked_last
+
     def mark(self) -> None:
         self._marked = self._running.copy()
         self._marked_head = self._head
+        self._marked_last = self._last
 
     def state(self) -> SplitState:
         return {"hash": self._marked.hexdigest(), "head": xxhash.xxh3_64_hexdigest(self._marked_head)}
