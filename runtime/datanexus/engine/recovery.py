@@ -93,8 +93,12 @@ async def recover(
         snapshot_seq=seq,
         replays=replays,
     )
-    for cut in cuts:
-        await _replay(state, cut)
+    try:
+        for cut in cuts:
+            await _replay(state, cut)
+    except BaseException:
+        await state.reader.close()
+        raise
     return state
 
 

@@ -7,6 +7,7 @@ between, the next start finds one of the two active and does the rest.
 
 import asyncio
 import time
+import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -130,9 +131,12 @@ class PipelineService:
                     await self._serve_revision(fresh=fresh)
                     fresh, retry_s = False, RETRY_FIRST_S
                 except DataNexusError as error:
-                    self._fail(error)
+                    self._fail(f"{error.message}\n{error.hint}" if error.hint else error.message)
                     await self._wait_halted(retry_s if isinstance(error, Unavailable) else None)
                     retry_s = min(retry_s * 2, RETRY_MAX_S)
+                except Exception as defect:  # noqa: BLE001 - one pipeline's defect must not end the others
+                    self._fail("".join(traceback.format_exception(defect)) + "This is a defect of the engine.")
+                    await self._wait_halted(None)
         finally:
             stopping.cancel()
             self._enter("stopped")
@@ -239,8 +243,7 @@ class PipelineService:
         else:
             self.running.clear()
 
-    def _fail(self, error: DataNexusError) -> None:
-        text = f"{error.message}\n{error.hint}" if error.hint else error.message
+    def _fail(self, text: str) -> None:
         self._tell(f"{self.name}: {text}")
         self._report = replace(self._report, error=text)
         self._enter("failed")

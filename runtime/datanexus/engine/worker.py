@@ -31,6 +31,7 @@ from datanexus.ports.store import Cut, CutRecord, Fence, OutboxEntry, PipelineRe
 
 SNAPSHOT_SHARE = 0.05  # of the time: a snapshot that took 500 ms is followed by the next after 10 s at the earliest
 SNAPSHOT_INTERVAL_MIN_S = 5.0  # what a restart replays at the most, besides; the end of a run has one in any case
+RETAIN_STEPS = 64  # results stay for at most this much, as a share of `keep`, longer than asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +88,15 @@ class Worker:
         self._snapshot_task: asyncio.Task[None] | None = None
         self._snapshot_started_s = time.monotonic()
         self._snapshot_cost_s = 0.0
+        self._retained_us = NO_WATERMARK  # the watermark at the last look for old results
         self._fence: Fence
-        self._state: PipelineState
+        self._recovered: PipelineState | None = None
 
     @property
     def state(self) -> PipelineState:
-        return self._state
+        """Of a started worker."""
+        assert self._recovered is not None, "start comes first"
+        return self._recovered
 
     @property
     def notices(self) -> Sequence[str]:
@@ -104,7 +108,7 @@ class Worker:
         offsets = {view.name: final_offset_us(self.plan, view.name) for view in self.plan.views}
         views = [view_spec(view) for view in self.plan.views]
         self._fence = await self._ports.store.claim(record, views, offsets)
-        self._state = await recover(
+        self._recovered = await recover(
             self.plan,
             self._fence,
             store=self._ports.store,
@@ -122,24 +126,29 @@ class Worker:
         replays from the one before.
         """
         await self._await_snapshot()
-        if self._state.seq > self._state.snapshot_seq and not self._state.reader.rows_since_cut:
+        if self.state.seq > self.state.snapshot_seq and not self.state.reader.rows_since_cut:
             self._start_snapshot()
             await self._await_snapshot()
 
     async def close(self) -> None:
         if self._snapshot_task is not None:
             self._snapshot_task.cancel()
-        await self._state.reader.close()
+        if self._recovered is not None:
+            await self._recovered.reader.close()
 
-    async def read_quantum(self, opened: OpenSplit, rows: int, *, following: bool = False) -> None:
-        """Read up to `rows` records of one split and fold them into the open cut. `following`: only what is there."""
-        state = self._state
+    async def read_quantum(self, opened: OpenSplit, rows: int, *, following: bool = False) -> int:
+        """Read up to `rows` records of one split and fold them into the open cut: how many it were.
+
+        `following`: only what is there.
+        """
+        state, before = self.state, opened.read
         async for chunk in state.reader.read(opened, rows, following=following):
             state.intake.take(opened, chunk, state.watermark_us, self._reference_us)
+        return opened.read - before
 
     def merged_watermark(self) -> MergedWatermark:
         """Where a cut made now would move the watermark, and which split decides it."""
-        return merged_watermark(self._state.watermark_us, self._state.reader.clocks)
+        return merged_watermark(self.state.watermark_us, self.state.reader.clocks)
 
     def set_reference(self, reference_us: int) -> None:
         """The clock that maxFuture is judged by, from the cut that opens now on. Nothing may have been read of it."""
@@ -147,7 +156,7 @@ class Worker:
 
     async def commit(self) -> CutMade:
         """Close the open cut: one transaction, then the sinks, then perhaps a snapshot."""
-        state = self._state
+        state = self.state
         self.state_bytes_max = max(self.state_bytes_max, state.nbytes)
         watermark_us = self.merged_watermark().watermark_us
         emissions = state.advance(watermark_us)
@@ -187,7 +196,7 @@ class Worker:
         """
         if not self.cuts and await self._ports.store.is_terminal(self.plan.pipeline):
             return
-        state = self._state
+        state = self.state
         emissions = [partition.flush() for partition in state.partitions]
         cut = Cut(
             record=CutRecord(state.seq, state.watermark_us, self._reference_us, "{}", "[]"),
@@ -222,10 +231,12 @@ class Worker:
         await self._ports.store.acknowledge(self.plan.pipeline, entries)
 
     async def _retain(self) -> None:
-        """Delete results older than storage.results.keep, counted back from the watermark."""
-        keep_us, watermark_us = self.plan.keep_results_us, self._state.watermark_us
-        if keep_us is None or watermark_us == NO_WATERMARK:
+        """Delete results older than storage.results.keep, counted back from the watermark, whenever that has moved by a
+        share of it: deleting at every cut would cost as much as the cut."""
+        keep_us, watermark_us = self.plan.keep_results_us, self.state.watermark_us
+        if keep_us is None or watermark_us < self._retained_us + keep_us // RETAIN_STEPS:
             return
+        self._retained_us = watermark_us
         for view in self.plan.views:
             await self._ports.store.purge(self.plan.pipeline, view.name, watermark_us - keep_us)
 
@@ -234,7 +245,7 @@ class Worker:
             return False
         every = self._settings.snapshot_every_cuts
         if every is not None:
-            return self._state.seq - self._state.snapshot_seq >= every
+            return self.state.seq - self.state.snapshot_seq >= every
         pause_s = max(SNAPSHOT_INTERVAL_MIN_S, self._snapshot_cost_s / SNAPSHOT_SHARE)
         return time.monotonic() - self._snapshot_started_s >= pause_s
 
@@ -243,7 +254,7 @@ class Worker:
         if self._snapshot_task is not None and self._snapshot_task.done():
             self._snapshot_task.result()
         self._snapshot_started_s = time.monotonic()
-        state = self._state
+        state = self.state
         captured = self._snapshots.capture(
             state.seq, state.watermark_us, state.reader.splits_json(), self.plan.fingerprint, state.partitions
         )
@@ -256,7 +267,7 @@ class Worker:
         states = {name: logged.state for name, logged in logged_splits(oldest.splits_json).items()}
         for source in self._ports.sources:
             await source.release(states)
-        for split in self._state.replays.values():
+        for split in self.state.replays.values():
             await release_replay(self._ports.log, states, split.source)
         self._snapshot_cost_s = time.monotonic() - self._snapshot_started_s
 
