@@ -110,3 +110,23 @@ def test_a_snapshot_without_news_names_the_same_segments() -> None:
     state = Dedup(HOUR)
     state.judge(random_fingerprints(10, seed=1), np.arange(10), NO_WATERMARK)
     assert set(state.segments()) == set(state.segments())
+
+
+def test_a_full_bucket_has_little_unused_room_once_another_one_was_full() -> None:
+    state, count = Dedup(HOUR), 100_000
+    for hour in range(2):
+        times = np.linspace(hour * HOUR, (hour + 1) * HOUR - 1, count).astype(np.int64)
+        before = state.nbytes
+        assert state.judge(random_fingerprints(count, seed=hour), times, NO_WATERMARK).passed.all()
+    assert state.nbytes - before < 40 * count
+
+
+def test_what_was_captured_stays_as_it_was_when_more_comes() -> None:
+    state = Dedup(HOUR)
+    keys = random_fingerprints(30_000, seed=1)
+    state.judge(keys[:10], np.arange(10), NO_WATERMARK)
+    (captured,) = [segment.batches()["entries"] for segment in state.segments().values()]
+    before = captured.to_pydict()
+    state.judge(keys, np.arange(len(keys)), NO_WATERMARK)
+    state.advance(2**62)
+    assert before == captured.to_pydict()

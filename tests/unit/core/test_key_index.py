@@ -33,3 +33,13 @@ def test_room_grows_with_keys_and_not_with_rows() -> None:
     assert index.nbytes < 1_000
     index.upsert(np.random.default_rng(1).integers(0, 2**64, (10_000, 2), dtype=np.uint64))
     assert 10_003 == index.size
+
+
+def test_room_is_made_for_the_keys_that_are_expected_once_there_are_some() -> None:
+    index, keys = KeyIndex(usual=1_000), np.random.default_rng(1).integers(0, 2**64, (1_000, 2), dtype=np.uint64)
+    index.upsert(keys[:10])
+    assert index.room < 100
+    assert np.arange(10).tolist() == index.find(keys[:10]).tolist()
+    index.upsert(keys)
+    assert 1_000 == index.room
+    assert np.arange(1_000).tolist() == index.find(keys).tolist()
