@@ -5,7 +5,7 @@ records one call of the adapter returns does not matter.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from datanexus.core.watermark import SplitClock, SplitStatus
@@ -74,10 +74,11 @@ class Reader:
         chosen = min(unfinished, key=lambda opened: (opened.clock.watermark_us, opened.name))
         return chosen, min(self._schedule.quantum_rows, room)
 
-    def next_ready(self) -> tuple[OpenSplit, int] | None:
+    def next_ready(self, may_be_read: Callable[[SplitName], bool]) -> tuple[OpenSplit, int] | None:
         """While following: whom to read next and how much; None when the cut is full or no split has records now."""
         room = self._schedule.cut_rows - self.rows_since_cut
-        ready = [opened for opened in self.splits if opened.split.ready] if room > 0 else []
+        splits = self.splits if room > 0 else ()
+        ready = [opened for opened in splits if may_be_read(opened.name) and opened.split.ready]
         if not ready:
             return None
         chosen = min(ready, key=lambda opened: (opened.clock.watermark_us, opened.name))

@@ -136,15 +136,11 @@ class Worker:
         if self._recovered is not None:
             await self._recovered.reader.close()
 
-    async def read_quantum(self, opened: OpenSplit, rows: int, *, following: bool = False) -> int:
-        """Read up to `rows` records of one split and fold them into the open cut: how many it were.
-
-        `following`: only what is there.
-        """
-        state, before = self.state, opened.read
+    async def read_quantum(self, opened: OpenSplit, rows: int, *, following: bool = False) -> None:
+        """Read up to `rows` records of one split and fold them into the open cut. `following`: only what is there."""
+        state = self.state
         async for chunk in state.reader.read(opened, rows, following=following):
             state.intake.take(opened, chunk, state.watermark_us, self._reference_us)
-        return opened.read - before
 
     def merged_watermark(self) -> MergedWatermark:
         """Where a cut made now would move the watermark, and which split decides it."""
