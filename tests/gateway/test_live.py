@@ -159,6 +159,7 @@ def test_a_subscriber_that_does_not_read_is_cut_off_and_others_are_not(
         stalled = socket.create_connection((server.host, server.port))
         stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         stalled.sendall(b"GET /v1/live/shop/running HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        until(lambda: not _is_cut_off(server, stalled), "the stalled subscriber is connected")
         reading = Subscriber("/v1/live/shop/running?windows=1000")
         second = 1
         began = time.monotonic()

@@ -24,7 +24,7 @@ STALLED_S = 20.0  # for the client to make room for one event; then it is discon
 SNAPSHOT_ROWS = 10_000
 WINDOWS_DEFAULT = 60
 RETRY_MS = 1_000
-_ENCODED_KEPT = 64
+_ENCODED_BYTES = 8 << 20  # kept of events, as subscribers mostly ask for the newest ones
 _HEARTBEAT = b": still here\n\n"
 _KEY = ("key_high", "key_low")
 
@@ -91,6 +91,7 @@ class EventEncoder:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[int, tuple[Changes, bytes]] = OrderedDict()
+        self._bytes = 0
 
     def encoded(self, event: FeedEvent, windows: int) -> bytes:
         """One event; a snapshot has the rows of the newest `windows` windows."""
@@ -100,10 +101,15 @@ class EventEncoder:
         known = self._kept.get(id(content))
         if known is None or known[0] is not content:
             known = (content, _framed("changes", event.token, _changes(content)))
-            self._kept[id(content)] = known
-            while len(self._kept) > _ENCODED_KEPT:
-                self._kept.popitem(last=False)
+            self._keep(known)
         return known[1]
+
+    def _keep(self, known: tuple[Changes, bytes]) -> None:
+        """The kept changes are alive, so their ids stay theirs."""
+        self._kept[id(known[0])] = known
+        self._bytes += len(known[1])
+        while self._bytes > _ENCODED_BYTES:
+            self._bytes -= len(self._kept.popitem(last=False)[1][1])
 
 
 def _snapshot(snapshot: TableSnapshot, windows: int) -> Mapping[str, Any]:
