@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from datanexus.core.emission import Emission
 
-KEPT_ROWS = 50_000
+KEPT_BYTES = 16 << 20
 KEPT_CUTS = 5_000
 QUIET_S = 1.0  # a cut that changed no row is told, for its watermark, at most this often
 
@@ -32,7 +32,15 @@ class Changes:
 
     @property
     def rows(self) -> int:
-        return sum(batch.num_rows for batches in (self.appended, self.replaced, self.deleted) for batch in batches)
+        return sum(batch.num_rows for batch in self._batches)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(batch.nbytes for batch in self._batches)
+
+    @property
+    def _batches(self) -> Sequence[pa.RecordBatch]:
+        return (*self.appended, *self.replaced, *self.deleted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,7 @@ class Feed:
         self._read_rows = read_rows
         self._generation = secrets.token_hex(4)
         self._changes: deque[Changes] = deque()
-        self._rows = 0
+        self._nbytes = 0
         self._oldest_seq = seq  # changes after this cut are kept
         self._newest_seq = seq  # of the last cut that is kept
         self._told_s = 0.0
@@ -84,10 +92,10 @@ class Feed:
             return
         self._told_s, self._newest_seq = now_s, seq
         self._changes.append(changes)
-        self._rows += changes.rows
-        while len(self._changes) > KEPT_CUTS or (self._rows > KEPT_ROWS and len(self._changes) > 1):
+        self._nbytes += changes.nbytes
+        while len(self._changes) > KEPT_CUTS or (self._nbytes > KEPT_BYTES and len(self._changes) > 1):
             dropped = self._changes.popleft()
-            self._rows -= dropped.rows
+            self._nbytes -= dropped.nbytes
             self._oldest_seq = dropped.seq
         self._wake()
 
