@@ -8,8 +8,9 @@ read as a whole is refused with nothing logged.
 import asyncio
 import csv
 import enum
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
@@ -32,6 +33,9 @@ from datanexus_spec.pipeline import PipelineSource
 REJECTIONS_LISTED = 100  # of one body; all are counted
 REJECTED_MAX = 10_000  # of one body: what has more is not what it says it is, and judging it is slow
 INLINE_BYTES = 256 << 10  # judged in the event loop: less than a millisecond; a larger body goes to a thread
+# A small body that comes so soon behind another one is judged together with those that come within a moment.
+NEIGHBOURS_S, GATHER_S = 0.005, 0.002
+GATHERED_BYTES = 768 << 10  # judged at once, at the most about
 _BLOCK_BYTES = 1 << 20  # framed and decoded at a time
 _SLACK_BYTES = 64  # zeros behind a block, so that a scanner may load a whole vector
 _CHUNK_ROWS = 8_192
@@ -82,6 +86,9 @@ class Ingestion:
         self._csv = source.http.format.csv or CsvFormat()
         self._decoder = BodyDecoder(self._csv, record)
         self._forgotten_s = 0.0
+        self._came_s = -math.inf  # when the last small body came
+        self._gathered: list[tuple[bytes, asyncio.Future[IngestAnswer]]] = []
+        self._gathered_bytes = 0
 
     @property
     def bytes_max(self) -> int:
@@ -96,10 +103,7 @@ class Ingestion:
         """
         if content is not Content.ARROW:
             body = body.removeprefix(_MARK)
-        if len(body) <= INLINE_BYTES:
-            answer = self._judged(body, content)
-        else:
-            answer = await asyncio.get_running_loop().run_in_executor(self._threads, self._judged, body, content)
+        answer = await self._answer(body, content)
         if not answer.accepted + answer.rejected:
             return answer
         # Positions of Arrow are ordinals of records, of text they are bytes.
@@ -115,6 +119,70 @@ class Ingestion:
         if appended.repeated is None:
             return answer
         return _repeated(repeat_key, digest, appended.repeated)
+
+    async def _answer(self, body: bytes, content: Content) -> IngestAnswer:
+        """The answer, should the log take the body. Raises: InvalidInput.
+
+        Small bodies that come close together are judged at once; so they also share a sync of the log.
+        """
+        loop = asyncio.get_running_loop()
+        if len(body) > INLINE_BYTES:
+            return await loop.run_in_executor(self._threads, self._judged, body, content)
+        before_s, self._came_s = self._came_s, time.monotonic()
+        if content is not Content.NDJSON or self._came_s - before_s > NEIGHBOURS_S:
+            return self._judged(body, content)
+        if not self._gathered:
+            loop.call_later(GATHER_S, self._judge_gathered)
+        answer: asyncio.Future[IngestAnswer] = loop.create_future()
+        self._gathered.append((body, answer))
+        self._gathered_bytes += len(body)
+        if self._gathered_bytes > GATHERED_BYTES:
+            self._judge_gathered()
+        return await answer
+
+    def _judge_gathered(self) -> None:
+        """Answer those that wait; who went away meanwhile is passed."""
+        gathered = [(body, answer) for body, answer in self._gathered if not answer.done()]
+        self._gathered.clear()
+        self._gathered_bytes = 0
+        try:
+            answers = self._judged_at_once([body for body, _ in gathered]) if len(gathered) > 1 else None
+        except Exception:  # noqa: BLE001 - one of them has to answer for it
+            answers = None
+        for number, (body, answer) in enumerate(gathered):
+            try:
+                answer.set_result(self._judged(body, Content.NDJSON) if answers is None else answers[number])
+            except Exception as error:  # noqa: BLE001 - who waits is told
+                answer.set_exception(error)
+
+    def _judged_at_once(self, bodies: Sequence[bytes]) -> list[IngestAnswer] | None:
+        """The answers to some bodies of NDJSON; None when that many records are refused that each is judged alone."""
+        closed = [_closed(body, Content.NDJSON) for body in bodies]
+        ends = np.cumsum([len(body) for body in closed]) + len(_MARK)
+        rows_before = 0
+        firsts = np.zeros(len(bodies), np.int64)  # of each body's records, counted through all bodies
+        counts = np.zeros(len(bodies), np.int64)
+        refused: list[list[Rejection]] = [[] for _ in bodies]
+        for chunk in self._text_chunks(b"".join(closed), Content.NDJSON):
+            rejections = self._decoder.decode(chunk).rejected
+            if len(rejections) + sum(map(len, refused)) > REJECTED_MAX:
+                return None
+            owners = np.searchsorted(ends, chunk.positions, side="right")
+            counts += np.bincount(owners, minlength=len(bodies))
+            firsts = np.cumsum(counts) - counts
+            for rejection in rejections:
+                owner = int(owners[rejection.row])
+                refused[owner].append(replace(rejection, row=rows_before + rejection.row - int(firsts[owner])))
+            rows_before += chunk.rows
+        return [
+            IngestAnswer(
+                int(count) - len(rejections),
+                len(rejections),
+                tuple(_verdict(0, rejection) for rejection in rejections[:REJECTIONS_LISTED]),
+                repeated=False,
+            )
+            for count, rejections in zip(counts, refused, strict=True)
+        ]
 
     def _judged(self, body: bytes, content: Content) -> IngestAnswer:
         """The answer, should the log take the body. Raises: InvalidInput."""
