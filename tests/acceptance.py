@@ -111,8 +111,8 @@ PROMISES = (
     Promise(
         4,
         "HTTP: killed with SIGKILL at every failpoint under load, an answered record is never missing and one sent "
-        "again with its Idempotency-Key never twice; 1,000 concurrent clients, slow and half-open ones, bodies cut in the "
-        "middle, bombs, wrong content types: a clear problem each, memory bounded, others unaffected",
+        "again with its Idempotency-Key never twice; 1,000 concurrent clients, slow and half-open ones, bodies cut in "
+        "the middle, bombs, wrong content types: a clear problem each, memory bounded, others unaffected",
         (
             "tests/gateway/test_crash_under_load.py*",
             "tests/gateway/test_hostile_clients.py*",
