@@ -4,12 +4,13 @@ The end: the gateway takes no more requests; then each pipeline commits its open
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from datanexus.adapters.embedded.log import open_log
+from datanexus.adapters.embedded.log import log_of
+from datanexus.adapters.embedded.log_file import LogFile, open_log_file
 from datanexus.engine.reader import CutSchedule
 from datanexus.engine.served_pipeline import PipelineService, Services, ServiceSettings
 from datanexus.gateway.app import create_app
@@ -19,11 +20,13 @@ from datanexus.wiring import Adapters, opened_adapters
 from datanexus_spec.errors import DataNexusError
 
 WATCH_S = 0.5  # between looks at the pipeline files
+LOG_BYTES_MAX = 8 << 30  # of one pipeline; beyond it nothing is taken in until a snapshot lets entries go
 
 
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
-    """How `datanexus up` behaves. `fresh`: forget what the data folder has of these pipelines and start over."""
+    """How `datanexus up` behaves. `fresh`: forget what the data folder has of these pipelines and start over.
+    `log_bytes_max`: bound of the log of each."""
 
     data: Path
     host: str
@@ -32,6 +35,7 @@ class ServeSettings:
     schedule: CutSchedule = field(default_factory=CutSchedule)
     snapshot_every_cuts: int | None = None
     failpoint: str = ""
+    log_bytes_max: int = LOG_BYTES_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +58,13 @@ async def serve_pipelines(
     """Serve the pipelines of these files until `stop`. Raises: as read_pipelines, and what keeps it from starting."""
     watched = [_Watched(file) for file in files]
     pipelines = read_pipelines(files, environment)
-    async with opened_adapters(settings.data, settings.failpoint) as adapters, AsyncExitStack() as stack:
+    async with (
+        opened_adapters(settings.data, settings.failpoint) as adapters,
+        _opened_log(adapters.folder.log_path, settings.log_bytes_max) as log_file,
+    ):
         listener = listen(settings.host, settings.port)
         adapters.folder.announce(listener.address)
-        crew = _Crew(Services(adapters.store), adapters, settings, audience, stack)
+        crew = _Crew(Services(adapters.store), adapters, log_file, settings, audience)
         for pipeline in pipelines:
             crew.start(pipeline)
         audience.listening(listener)
@@ -69,6 +76,16 @@ async def serve_pipelines(
             await crew.stop()
 
 
+@asynccontextmanager
+async def _opened_log(path: Path, bytes_max: int) -> AsyncIterator[LogFile]:
+    """One file, and one sync with the disk for all pipelines that append at a time."""
+    log_file = open_log_file(path, bytes_max)
+    try:
+        yield log_file
+    finally:
+        await log_file.close()
+
+
 class _Crew:
     """The running services, and their end."""
 
@@ -76,22 +93,21 @@ class _Crew:
         self,
         services: Services,
         adapters: Adapters,
+        log_file: LogFile,
         settings: ServeSettings,
         audience: Audience,
-        stack: AsyncExitStack,
     ) -> None:
         self.services = services
         self.audience = audience
         self._adapters = adapters
         self._settings = settings
-        self._stack = stack
+        self._log_file = log_file
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, pipeline: PlannedPipeline) -> None:
         """Serve one pipeline from now on."""
-        log = open_log(self._adapters.folder.log_path, pipeline.plan.pipeline)
-        self._stack.push_async_callback(log.close)
+        log = log_of(self._log_file, pipeline.plan.pipeline)
         service = PipelineService(
             pipeline.resource,
             pipeline.plan,
