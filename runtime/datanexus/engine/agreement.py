@@ -97,8 +97,10 @@ async def forget_log(plan: PhysicalPlan, log: Log) -> None:
 
 
 async def _forget_copies(plan: PhysicalPlan, log: Log) -> None:
-    """A rebuild reads files from their beginning, not from where the log's copy of them begins: what was trimmed of that
-    is in the files alone. Of a file that is gone nothing is read again."""
+    """A rebuild reads files from their beginning, not from where the log's copy of them begins.
+
+    What was trimmed of that is in the files alone. Of a file that is gone nothing is read again.
+    """
     for source in plan.sources:
         if source.files is not None:
             await log.forget(source.name)
