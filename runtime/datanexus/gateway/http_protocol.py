@@ -54,6 +54,16 @@ class BoundedProtocol(HttpToolsProtocol):
         cycle.keep_alive = False
         return True
 
+    def on_body(self, body: bytes) -> None:
+        """The next bytes of a body. What comes first is kept as it is: most bodies come whole, and copying them and
+        pausing the connection costs more than reading them."""
+        cycle = self.cycle
+        if cycle.body or cycle.response_complete or self._should_upgrade():
+            super().on_body(body)
+            return
+        cycle.body = body  # type: ignore[assignment] # bytes do for what uvicorn does with it
+        cycle.message_event.set()
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["extensions"] = {ABORT: self.transport.abort}  # type: ignore[dict-item]

@@ -107,6 +107,7 @@ class LogFile:
         self._ends = _load_ends(writing)
         self._changed: dict[Key, SourceEnds] = {}  # in the open transaction
         self._placed: list[tuple[Key, LogEntry]] = []  # in the open transaction
+        self._unwritten: dict[tuple[Key, str], LogEntry] = {}  # of it, by split, whose ends are not in the tables yet
         self._tails: dict[str, LogTail] = {}  # by pipeline
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="log-writer", daemon=True)
@@ -180,6 +181,7 @@ class LogFile:
         try:
             self._writing.execute("BEGIN IMMEDIATE")
             results += [_outcome(task.work) for task in group]
+            self._write_ends()
             self._writing.execute("COMMIT")
             self._take_over()
         except sqlite3.Error as error:
@@ -192,6 +194,7 @@ class LogFile:
             results = [error for _ in group]
         self._changed.clear()
         self._placed.clear()
+        self._unwritten.clear()
         _tell(group, results)
 
     def _take_over(self) -> None:
@@ -235,22 +238,33 @@ class LogFile:
         ends.nbytes += nbytes
         ends.splits[entry.split] = SplitEnd(ends.next, end, entry.origin)
         self._placed.append((key, placed))
+        self._unwritten[key, placed.split] = placed
         return Appended(placed.offset)
 
     def _insert(self, key: Key, placed: LogEntry) -> None:
-        execute, offset = self._writing.execute, placed.offset
-        execute(
+        self._writing.execute(
             "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*key, offset, placed.split, placed.position, placed.data, placed.framing, placed.origin, placed.end),
-        )
-        execute(
-            "INSERT INTO ends VALUES (?, ?, ?, 0) ON CONFLICT (pipeline, source) DO UPDATE SET next = excluded.next",
-            (*key, offset + 1),
-        )
-        execute(
-            "INSERT OR REPLACE INTO splits VALUES (?, ?, ?, ?, ?, ?)",
-            (*key, placed.split, offset + 1, placed.end, placed.origin),
-        )
+            (
+                *key, placed.offset, placed.split, placed.position,
+                placed.data, placed.framing, placed.origin, placed.end,
+            ),
+        )  # fmt: skip
+
+    def _write_ends(self) -> None:
+        """Where sources and splits end now: once for all entries of a transaction, and before what reads or changes it
+        otherwise."""
+        for (key, split), placed in self._unwritten.items():
+            self._writing.execute(
+                "INSERT OR REPLACE INTO splits VALUES (?, ?, ?, ?, ?, ?)",
+                (*key, split, placed.offset + 1, placed.end, placed.origin),
+            )
+        for key in {key for key, _ in self._unwritten}:
+            self._writing.execute(
+                "INSERT INTO ends VALUES (?, ?, ?, 0) "
+                "ON CONFLICT (pipeline, source) DO UPDATE SET next = excluded.next",
+                (*key, self._changed[key].next),
+            )
+        self._unwritten.clear()
 
     def _known(self, key: Key, repeat_key: str) -> Appended | None:
         found = self._writing.execute(
@@ -271,6 +285,7 @@ class LogFile:
         )
 
     def _trim(self, key: Key, before: int) -> None:
+        self._write_ends()
         ends = self._changing(key)
         before = min(before, ends.next)
         if before <= ends.begin:
