@@ -9,6 +9,7 @@ has a fixed schedule.
 import asyncio
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from datanexus.ports.source import Source, SplitName
 CUT_PAUSE_MIN_S = 0.04
 GATHER_S = 0.02  # a split that was read dry is left alone so long, or until the cut: many records cost less at once
 CUT_SHARE = 0.2  # of the time, at most, while records keep coming: a cut of 15 ms is followed by the next after 60 ms
+JUDGED_CUTS = 3  # the cheapest of the last ones says what a cut costs: a disk that stalls once delays no further rows
 # From so many records a second on cuts give way to records: they wait longer for their rows, which is not long.
 MANY_PER_S = 100_000
 CUT_SHARE_OF_MANY, CUT_PAUSE_OF_MANY_S = 0.05, 0.25  # of the time; and no longer
@@ -47,6 +49,7 @@ class Follower:
         self._arrived = asyncio.Event()
         self._cut_at_s = 0.0
         self._pause_s = CUT_PAUSE_MIN_S
+        self._costs_s: deque[float] = deque(maxlen=JUDGED_CUTS)
         self._refreshed_s = 0.0
         self._heard_s: dict[SplitName, float] = {}
         self._dry_s: dict[SplitName, float] = {}  # when a split last gave less than was asked for
@@ -160,7 +163,8 @@ class Follower:
         made = await self._worker.commit()
         self._cut_at_s = time.monotonic()
         cost_s = self._cut_at_s - started_s
-        self._pause_s = _pause_s(cost_s, rows_per_s)
+        self._costs_s.append(cost_s)
+        self._pause_s = _pause_s(min(self._costs_s), rows_per_s)
         self._open_cut()
         self._observe(FollowedCut(made, cost_s))
 
