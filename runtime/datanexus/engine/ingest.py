@@ -163,7 +163,9 @@ class Ingestion:
         firsts = np.zeros(len(bodies), np.int64)  # of each body's records, counted through all bodies
         counts = np.zeros(len(bodies), np.int64)
         refused: list[list[Rejection]] = [[] for _ in bodies]
-        for chunk in self._text_chunks(b"".join(closed), Content.NDJSON):
+        data = np.frombuffer(b"".join((*closed, bytes(_SLACK_BYTES))), np.uint8)
+        frames = frame_lines(data, len(data) - _SLACK_BYTES, at_end=True)
+        for chunk in _line_chunks(data, frames, 0, 0):
             rejections = self._decoder.decode(chunk).rejected
             if len(rejections) + sum(map(len, refused)) > REJECTED_MAX:
                 return None
@@ -224,11 +226,7 @@ class Ingestion:
             if content is Content.CSV and not header and len(frames.starts):
                 header = _header(data[frames.starts[0] :][: frames.lengths[0]].tobytes(), self._csv)
                 first = 1
-            for row in range(first, len(frames.starts), _CHUNK_ROWS):
-                starts = frames.starts[row : row + _CHUNK_ROWS]
-                # No record is at 0: there a byte order mark would be looked for.
-                positions = starts + (begin + len(_MARK))
-                yield TextChunk(data, starts, frames.lengths[row : row + _CHUNK_ROWS], positions, header)
+            yield from _line_chunks(data, frames, first, begin, header)
             if end == len(given):
                 return
             size = _BLOCK_BYTES if frames.consumed else 2 * size
@@ -244,6 +242,16 @@ class Ingestion:
         if now_s - self._forgotten_s > _FORGET_EVERY_S:
             self._forgotten_s = now_s
             await self._log.forget_repeats(self.source, _now_us() - self._http.repeat_window.us)
+
+
+def _line_chunks(
+    data: "np.typing.NDArray[np.uint8]", frames: Frames, first: int, begin: int, header: tuple[str, ...] = ()
+) -> Iterator[TextChunk]:
+    """The records of a block from the `first` on. `begin`: where the block is."""
+    for row in range(first, len(frames.starts), _CHUNK_ROWS):
+        starts = frames.starts[row : row + _CHUNK_ROWS]
+        # No record is at 0: there a byte order mark would be looked for.
+        yield TextChunk(data, starts, frames.lengths[row : row + _CHUNK_ROWS], starts + (begin + len(_MARK)), header)
 
 
 def _column_chunks(body: bytes, bytes_max: int) -> Iterator[ColumnChunk]:
