@@ -22,12 +22,15 @@ _SETTLED_S = 4.0  # while updating: after that a server has said all it had to
 _BLOCK = re.compile(
     r"^(?P<file><!-- file: (?P<name>\S+) -->\n+)?```(?P<kind>[^\n]*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
 )
-_ASKING = re.compile(r"datanexus (query|status|quarantine (list|show)|plan|explain|validate)\b|curl -s \S+$")
+_ASKING = re.compile(
+    r"datanexus (query|status|quarantine (list|show)|plan|explain|validate)\b|curl -s (?:-w '\\n' )?\S+(?: \| .*)?$"
+)
 _VARYING = (  # what differs from run to run
     (re.compile(r"in [\d.]+ (?:s|m) \([\d,]+/s\)"), "in … s (…/s)"),
     (re.compile(r"pause of \d+ ms"), "pause of … ms"),
     (re.compile(r"\d+ ms ago|up [\d.]+ \w+|lag [\d.]+ \w+|[\d.,]+/s"), "…"),
     (re.compile(r"cut \d+\b|pid \d+|process \d+"), "…"),
+    (re.compile(r'"seq":\d+|^id: .*|[\d.]+ \w+ behind the clock|now: .* to quarantine', re.MULTILINE), "…"),
 )
 
 
