@@ -33,9 +33,10 @@ SEED = int(os.environ.get("DATANEXUS_SEED", random.SystemRandom().randrange(10**
 RANDOM_KILLS = 50 if SOAK else 5
 PORTS = (Store, Blobs, Log, Sink, Source)
 FRESH_ONLY = ("store.forget:", "sink.clear", "log.forget:")  # calls of --fresh
-LOG_ONLY = ("log.append", "log.trim", "log.forget_repeats")  # calls of a source that has no file: tests/crash/test_stdin.py
+LOG_ONLY = ("log.append", "log.trim", "log.forget_repeats")  # of a source that has no file: test_stdin.py
+ASKED_ONLY = ("store.purge_quarantine:",)  # calls that a person asks for: test_purge.py
 POINTS = [point for port in PORTS for point in failpoints(port)]
-GROWING = [point for point in POINTS if not point.startswith((*FRESH_ONLY, *LOG_ONLY))]
+GROWING = [point for point in POINTS if not point.startswith((*FRESH_ONLY, *LOG_ONLY, *ASKED_ONLY))]
 FRESH = [point for point in POINTS if point.startswith(FRESH_ONLY)]
 
 
@@ -59,7 +60,7 @@ def prepared(scenario: Scenario, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def test_every_writing_call_of_every_port_has_its_failpoints() -> None:
     """A method that changes something outside is marked; the names below are all there are."""
     expected = {
-        "store": ("acknowledge", "claim", "commit", "forget", "forget_cuts", "purge"),
+        "store": ("acknowledge", "claim", "commit", "forget", "forget_cuts", "purge", "purge_quarantine"),
         "blobs": ("delete", "put"),
         "log": ("append", "forget", "forget_repeats", "trim"),
         "sink": ("clear", "publish", "retract"),

@@ -14,7 +14,7 @@ import xxhash
 
 from datanexus.core.emission import Global, ViewSpec
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 CATALOG = "_data"  # no pipeline is named so: a DNS label begins with a letter or digit
 TABLES = f"{CATALOG}._datanexus"
 RESERVED_SCHEMAS = ("information_schema", "memory", "pg_catalog", "system", "temp")  # DuckDB's own names
