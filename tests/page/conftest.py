@@ -1,4 +1,7 @@
-"""One browser and one served folder for all tests of the page; a test that kills its server makes its own."""
+"""One browser and one served folder for the tests of a file; a test that kills its server makes its own.
+
+No longer than a file: the library keeps an event loop running in the thread of the tests, and others start their own.
+"""
 
 from collections.abc import Iterator
 
@@ -9,13 +12,13 @@ from tests.page.chromium import Visit, headless
 from tests.page.served import Served, serve_samples
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with headless() as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     server = serve_samples(tmp_path_factory.mktemp("served"))
     yield server
