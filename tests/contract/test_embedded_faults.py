@@ -215,7 +215,8 @@ def content_of(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("content", "kind", "reason"),
     [
-        ('{"format": 2}', Incompatible, "NewerDataFolder"),
+        ('{"format": 3}', Incompatible, "OtherDataFormat"),
+        ('{"format": 1}', Incompatible, "OtherDataFormat"),
         ("no json", Corrupt, "BadFormatFile"),
         ('{"format": "1"}', Corrupt, "BadFormatFile"),
     ],

@@ -1,4 +1,4 @@
-"""What only the embedded log shows: one sync for many appends, its bound, its memory, older files, kills."""
+"""What only the embedded log shows: one sync for many appends, its bound, its memory, kills."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from datanexus.adapters.embedded.log import SqliteLog, log_of, open_log
 from datanexus.adapters.embedded.log_file import open_log_file
 from datanexus.adapters.embedded.log_tail import ENTRY_BYTES, LogTail
 from datanexus.ports.failpoint import failpoints
-from datanexus.ports.log import Appended, Log, LogEntry, NewEntry, Repeat, SplitEnd
+from datanexus.ports.log import Appended, Log, LogEntry, NewEntry, Repeat
 from datanexus_spec.errors import Unavailable
 
 ROOT = Path(__file__).parents[2]
@@ -173,36 +173,6 @@ def test_a_tail_has_all_of_a_split_from_some_offset_on_or_nothing() -> None:
             expected = [entry for entry in entries if entry.split == name and entry.offset >= asked][:5]
             assert found is None or expected == list(found), f"seed {SEED}"
         assert [entry] == list(tail.read("in", split, offset, 5) or ())
-
-
-def test_a_file_of_the_first_format_goes_on(tmp_path: Path) -> None:
-    connection = sqlite3.connect(tmp_path / "log.sqlite")
-    connection.executescript(
-        """
-        CREATE TABLE entries (
-          pipeline TEXT NOT NULL, source TEXT NOT NULL, "offset" INTEGER NOT NULL,
-          split TEXT NOT NULL, position INTEGER NOT NULL, data BLOB NOT NULL,
-          PRIMARY KEY (pipeline, source, "offset"));
-        CREATE TABLE ends (
-          pipeline TEXT NOT NULL, source TEXT NOT NULL, next INTEGER NOT NULL, trimmed INTEGER NOT NULL,
-          PRIMARY KEY (pipeline, source));
-        INSERT INTO entries VALUES ('p', 'in', 3, 'in/stdin-1', 20, x'310a'), ('p', 'in', 4, 'in/stdin-1', 22, x'320a');
-        INSERT INTO ends VALUES ('p', 'in', 5, 3);
-        """
-    )
-    connection.commit()
-    connection.close()
-
-    async def use(log: SqliteLog) -> None:
-        assert {"in/stdin-1": SplitEnd(5, 24, "")} == dict(await log.splits("in"))
-        assert (3, 5) == (await log.begin("in"), await log.end("in"))
-        expected = [(20, b"1\n", "lines", 22), (22, b"2\n", "lines", 24)]
-        found = await log.read("in", "in/stdin-1", 3, 9)
-        assert expected == [(entry.position, entry.data, entry.framing, entry.end) for entry in found]
-        assert 2 * (2 + ENTRY_BYTES) == log.nbytes
-
-    with_log(tmp_path, use)
-    with_log(tmp_path, use)
 
 
 GROUP = """

@@ -16,7 +16,7 @@ from datanexus.adapters.durable import make_folder, write_file
 from datanexus.adapters.faults import os_fault
 from datanexus_spec.errors import Corrupt, DataNexusError, Incompatible, InvalidInput, Unavailable
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _CONTENT = ("format", "lock", "store.duckdb", "store.duckdb.wal", "store.duckdb.tmp", "log.sqlite", "blobs")
 
 
@@ -110,7 +110,7 @@ def _check_format(path: Path) -> None:
     if content["format"] != FORMAT_VERSION:
         raise Incompatible(
             f"data folder {path}: it has format {content['format']}, this program knows format {FORMAT_VERSION}",
-            reason="NewerDataFolder",
+            reason="OtherDataFormat",
             hint="use the DataNexus version that wrote it, or another --data folder; nothing was changed",
         )
 

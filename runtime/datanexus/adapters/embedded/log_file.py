@@ -20,7 +20,6 @@ from datanexus.adapters.faults import log_fault
 from datanexus.ports.log import Appended, LogEntry, NewEntry, Repeat, SplitEnd
 from datanexus_spec.errors import DataNexusError, Unavailable
 
-FORMAT = 2  # PRAGMA user_version; 0: entries without framing, from before files and HTTP entered the log
 _GROUP_MAX = 4_096  # of one transaction
 _PAGE_BYTES = 16 << 10  # of a new file: a body of 200 KB takes a quarter less time than in pages of 4 KiB
 _WAL_PAGES = (16 << 20) // _PAGE_BYTES  # written back to the file beyond it
@@ -28,7 +27,7 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS entries (
   pipeline TEXT NOT NULL, source TEXT NOT NULL, "offset" INTEGER NOT NULL,
   split TEXT NOT NULL, position INTEGER NOT NULL, data BLOB NOT NULL,
-  framing TEXT NOT NULL DEFAULT 'lines', origin TEXT NOT NULL DEFAULT '', "end" INTEGER NOT NULL DEFAULT -1,
+  framing TEXT NOT NULL, origin TEXT NOT NULL, "end" INTEGER NOT NULL,
   PRIMARY KEY (pipeline, source, "offset"));
 CREATE TABLE IF NOT EXISTS ends (
   pipeline TEXT NOT NULL, source TEXT NOT NULL, next INTEGER NOT NULL, trimmed INTEGER NOT NULL,
@@ -42,19 +41,9 @@ CREATE TABLE IF NOT EXISTS repeats (
   digest TEXT NOT NULL, answer TEXT NOT NULL, at_us INTEGER NOT NULL, "offset" INTEGER NOT NULL,
   PRIMARY KEY (pipeline, source, key));
 """
-_MIGRATION = """
-ALTER TABLE entries ADD COLUMN framing TEXT NOT NULL DEFAULT 'lines';
-ALTER TABLE entries ADD COLUMN origin TEXT NOT NULL DEFAULT '';
-ALTER TABLE entries ADD COLUMN "end" INTEGER NOT NULL DEFAULT -1;
-UPDATE entries SET "end" = position + length(data);
-"""
 _INDEXES = """
 CREATE INDEX IF NOT EXISTS entries_by_split ON entries (pipeline, source, split, "offset");
 CREATE INDEX IF NOT EXISTS repeats_by_time ON repeats (pipeline, source, at_us);
-"""
-_FILL_SPLITS = """
-INSERT OR IGNORE INTO splits SELECT pipeline, source, split, max("offset") + 1, "end", '' FROM entries
-GROUP BY pipeline, source, split
 """
 _SIZE = (
     f"SELECT coalesce(sum(length(data) + {ENTRY_BYTES}), 0) FROM entries "  # noqa: S608 - a number of ours
@@ -323,21 +312,12 @@ def open_log_file(path: Path, bytes_max: int | None = None) -> LogFile:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Settings and tables; a file of an earlier format is brought to this one."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    is_older = version == 0 and bool(
-        connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'entries'").fetchall()
-    )
+    """Settings and tables. Which version wrote the file is the data folder's to know."""
     # The size of pages comes first: it cannot change once there is a write-ahead log.
     for setting in (f"page_size = {_PAGE_BYTES}", "journal_mode = WAL", "synchronous = FULL", "secure_delete = OFF"):
         connection.execute(f"PRAGMA {setting}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
-    if version == FORMAT:
-        return
-    migration = _MIGRATION if is_older else ""
-    connection.executescript(
-        f"BEGIN;{migration}{_TABLES}{_INDEXES}{_FILL_SPLITS};PRAGMA user_version = {FORMAT};COMMIT;"
-    )
+    connection.executescript(f"BEGIN;{_TABLES}{_INDEXES}COMMIT;")
 
 
 def _load_ends(connection: sqlite3.Connection) -> dict[Key, SourceEnds]:
