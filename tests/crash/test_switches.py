@@ -101,6 +101,7 @@ def test_switches_under_load_with_kills_give_what_the_history_says(tmp_path: Pat
         _wait_active(child, actives + 1)
         pauses += [int(pause) for _, pause in _active(child)[actives:] if pause]
     _wait(lambda: _records_read(tmp_path) == load.total, f"{load.total} records are read", child)
+    _wait_active(child, 1)
     began_s = time.monotonic()
     assert 0 == child.end(signal.SIGTERM), child.said
     took_s = time.monotonic() - began_s

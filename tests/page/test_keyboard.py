@@ -1,5 +1,7 @@
 """The page works with the keyboard alone: everything is reached, focus is seen, nothing traps it."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -101,7 +103,7 @@ def test_a_chart_under_the_focus_does_not_chatter(visit: Visit) -> None:
     chart.focus()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Escape")
-    page.wait_for_function("document.querySelector('.chart-reading').textContent.startsWith('Latest')")
+    expect(page.locator(".chart-reading")).to_have_text(re.compile("^Latest"))
     told, before = chart.get_attribute("aria-valuetext"), reading.text_content() or ""
     expect(reading).not_to_have_text(before, timeout=30_000)
     assert told == chart.get_attribute("aria-valuetext")
