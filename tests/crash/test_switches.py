@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -122,7 +122,8 @@ class _Load:
 
     def add(self) -> None:
         for name, lines in self._case.lines.items():
-            begin, end = (len(lines) * step // self._steps for step in (self._step, self._step + 1))
+            # Each file begins with a line: one that is found empty is no split yet, and holds nothing back.
+            begin, end = (max(len(lines) * step // self._steps, step > 0) for step in (self._step, self._step + 1))
             with (self._folder / name).open("ab") as file:
                 file.write(b"".join(lines[begin:end]))
                 if end == len(lines) and lines and not lines[-1].endswith(b"\n"):
@@ -189,8 +190,8 @@ class _Logged:
     reference_us: int
 
 
-def _history(folder: Path) -> list[tuple[str, dict[int, _Logged]]]:
-    """The revisions that were active, each with its committed cuts by number."""
+def _history(folder: Path, splits: Collection[str]) -> list[tuple[str, dict[int, _Logged]]]:
+    """The revisions that were active, each with its committed cuts by number. `splits`: all that may be in a cut."""
     revisions: list[tuple[str, dict[int, _Logged]]] = []
     unsure: str | None = None
     for line in (folder / "history").read_text().splitlines():
@@ -207,19 +208,20 @@ def _history(folder: Path) -> list[tuple[str, dict[int, _Logged]]]:
                 for seq in [seq for seq in cuts if seq > entry["seq"]]:
                     del cuts[seq]
         else:
-            finished = {name for name, split in json.loads(entry["splits"]).items() if split["status"] == "finished"}
+            active = {name for name, split in json.loads(entry["splits"]).items() if split["status"] == "active"}
+            finished = set(splits) - active
             reads = tuple((name, rows) for name, rows in json.loads(entry["reads"]))
             revisions[-1][1][entry["cut"]] = _Logged(Cut(reads, frozenset(finished)), entry["us"])
     return revisions
 
 
 def _records_read(folder: Path) -> int:
-    return sum(rows for _, cuts in _history(folder) for logged in cuts.values() for _, rows in logged.cut.reads)
+    return sum(rows for _, cuts in _history(folder, ()) for logged in cuts.values() for _, rows in logged.cut.reads)
 
 
 async def _problems(case: Case, versions: Sequence[Version], folder: Path) -> list[str]:
     """Every difference between what the store holds and the reference over the same history."""
-    history = _history(folder)
+    history = _history(folder, case.splits)
     by_revision = _revisions(versions, folder)
     seqs = [seq for _, cuts in history for seq in sorted(cuts)]
     if seqs != list(range(1, len(seqs) + 1)):
