@@ -271,11 +271,6 @@ class Services:
     store: Store
     pipelines: dict[str, PipelineService] = field(default_factory=dict)
 
-    @property
-    def are_ready(self) -> bool:
-        """Whether every pipeline runs."""
-        return all(service.running.is_set() for service in self.pipelines.values())
-
 
 def _now_us() -> int:
     return time.time_ns() // 1000
